@@ -11,6 +11,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/blob"
+	"github.com/stoa-project/stoa/internal/tensor"
 )
 
 // Model is what an Engine loads. ID is unique among the models of an Engine;
@@ -18,8 +19,14 @@ import (
 type Model struct {
 	ID       string          `json:"id"`
 	Manifest json.RawMessage `json:"manifest"` // a manifest.Manifest as JSON
-	Files    []blob.File     `json:"files"`    // model.onnx, its weights, and what the adapters name
+	Files    []blob.File     `json:"files"`    // ModelFile, its weights, and what the adapters name
+	Inputs   []tensor.Spec   `json:"inputs"`   // of the network, in its order
+	Outputs  []tensor.Spec   `json:"outputs"`
 }
+
+// ModelFile is the name of the network, in ONNX, among a model's files. Weights
+// that it keeps outside stand beside it.
+const ModelFile = "model.onnx"
 
 // Footprint is the memory that a loaded model was seen to take, in bytes.
 type Footprint struct {

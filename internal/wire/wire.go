@@ -1,0 +1,199 @@
+// Package wire carries calls between the supervisor and its workers over any
+// stream. Both ends may have many calls in flight on one connection; a call ends
+// by its reply, by an error that keeps its Kind across the wire, or by the loss
+// of the connection, and never hangs on a peer that is gone.
+//
+// A frame is a header of 16 bytes and a body:
+//
+//	bytes 0..3    length of the body, little-endian
+//	byte  4       type: call, reply, error, cancel
+//	byte  5       method of a call, 0 otherwise
+//	bytes 6..7    zero
+//	bytes 8..15   id of the call, chosen by the caller, little-endian
+//
+// The body of an error is a stoa.Error as JSON; that of a cancel is empty.
+package wire
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"math/bits"
+	"net"
+	"sync"
+
+	"github.com/stoa-project/stoa"
+)
+
+// MaxBody is the largest body of a frame. It bounds what one call can make the
+// other side allocate.
+const MaxBody = 1 << 30
+
+const headerSize = 16
+
+type frameType uint8
+
+const (
+	frameCall frameType = iota + 1
+	frameReply
+	frameError
+	frameCancel
+)
+
+type header struct {
+	size   uint32
+	kind   frameType
+	method uint8
+	id     uint64
+}
+
+func (h header) put(b *[headerSize]byte) {
+	binary.LittleEndian.PutUint32(b[0:], h.size)
+	b[4], b[5], b[6], b[7] = byte(h.kind), h.method, 0, 0
+	binary.LittleEndian.PutUint64(b[8:], h.id)
+}
+
+func parseHeader(b []byte) (header, error) {
+	h := header{
+		size:   binary.LittleEndian.Uint32(b[0:]),
+		kind:   frameType(b[4]),
+		method: b[5],
+		id:     binary.LittleEndian.Uint64(b[8:]),
+	}
+	if h.kind < frameCall || h.kind > frameCancel || b[6] != 0 || b[7] != 0 {
+		return h, stoa.Errorf(stoa.Internal, "wire: a frame of unknown type %d", b[4])
+	}
+	if h.size > MaxBody {
+		return h, stoa.Errorf(stoa.TooLarge, "wire: a frame of %d bytes; at most %d", h.size, MaxBody)
+	}
+	return h, nil
+}
+
+// Body is what a frame carried. Bytes is valid until Release, after which the
+// memory serves another frame; a Body that is never released is garbage like
+// any other.
+type Body struct {
+	Bytes []byte
+	class int
+}
+
+// Release gives the memory back. Nobody may use Bytes afterwards.
+func (b *Body) Release() {
+	if b.Bytes != nil && b.class > 0 {
+		full := b.Bytes[:cap(b.Bytes)]
+		bodies[b.class].Put(&full)
+	}
+	b.Bytes = nil
+}
+
+// Bodies from 64 KiB to 64 MiB are kept for reuse, by powers of two: below, the
+// garbage collector is cheaper than a pool; above, memory is too dear to keep.
+const minClass, maxClass = 16, 26
+
+var bodies [maxClass + 1]sync.Pool
+
+func newBody(size int) Body {
+	class := bits.Len(uint(max(size, 1) - 1))
+	if class < minClass || class > maxClass {
+		return Body{Bytes: make([]byte, size)}
+	}
+	if p, ok := bodies[class].Get().(*[]byte); ok {
+		return Body{Bytes: (*p)[:size], class: class}
+	}
+	return Body{Bytes: make([]byte, size, 1<<class), class: class}
+}
+
+// growStep bounds how much a header alone can make us allocate: beyond it,
+// memory is taken as the bytes arrive.
+const growStep = 64 << 20
+
+func readBody(r io.Reader, size int) (Body, error) {
+	if size <= growStep {
+		b := newBody(size)
+		_, err := io.ReadFull(r, b.Bytes)
+		return b, err
+	}
+	var buf []byte
+	for len(buf) < size {
+		n := min(growStep, size-len(buf))
+		buf = append(buf, make([]byte, n)...)
+		if _, err := io.ReadFull(r, buf[len(buf)-n:]); err != nil {
+			return Body{}, err
+		}
+	}
+	return Body{Bytes: buf}, nil
+}
+
+// stream is one end of a connection: whole frames in, whole frames out.
+type stream struct {
+	conn net.Conn
+	r    *bufio.Reader
+	mu   sync.Mutex // guards writes: frames never interleave
+}
+
+func newStream(conn net.Conn) *stream {
+	return &stream{conn: conn, r: bufio.NewReaderSize(conn, 4096)}
+}
+
+func (s *stream) read() (header, Body, error) {
+	// Peek leaves nothing to allocate, where an array of our own would escape.
+	p, err := s.r.Peek(headerSize)
+	if err != nil {
+		return header{}, Body{}, err
+	}
+	h, err := parseHeader(p)
+	if err != nil {
+		return h, Body{}, err
+	}
+	_, _ = s.r.Discard(headerSize) // cannot fail: it was peeked
+	body, err := readBody(s.r, int(h.size))
+	return h, body, err
+}
+
+// smallFrame is where one copy into a contiguous buffer is cheaper than a
+// vectored write.
+const smallFrame = 4096
+
+func (s *stream) write(h header, parts ...[]byte) error {
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	if n > MaxBody {
+		return stoa.Errorf(stoa.TooLarge, "a message of %d bytes; at most %d", n, MaxBody)
+	}
+	h.size = uint32(n)
+	var head [headerSize]byte
+	h.put(&head)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n <= smallFrame {
+		buf := make([]byte, 0, headerSize+smallFrame)
+		buf = append(buf, head[:]...)
+		for _, p := range parts {
+			buf = append(buf, p...)
+		}
+		_, err := s.conn.Write(buf)
+		return err
+	}
+	bufs := append(net.Buffers{head[:]}, parts...)
+	_, err := bufs.WriteTo(s.conn)
+	return err
+}
+
+func encodeError(err error) []byte {
+	b, jerr := json.Marshal(stoa.AsError(err))
+	if jerr != nil {
+		return []byte(`{"kind":"internal","msg":"internal error"}`)
+	}
+	return b
+}
+
+func decodeError(b []byte) error {
+	e := new(stoa.Error)
+	if err := json.Unmarshal(b, e); err != nil {
+		return stoa.Wrap(stoa.Internal, err, "the worker sent an error that cannot be read")
+	}
+	return e
+}
