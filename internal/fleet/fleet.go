@@ -137,7 +137,11 @@ func (g *group) attempt(ctx context.Context, w Work, queued time.Time, res *stoa
 			g.forget(r, w.Model.ID)
 			return true
 		}
-		return wire.IsLost(err)
+		if wire.IsLost(err) {
+			g.drop(r)
+			return true
+		}
+		return false
 	}
 	res.Value, res.Err = results[0].Value, results[0].Err
 	res.Usage.Compute = results[0].Usage.Compute

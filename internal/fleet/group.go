@@ -27,6 +27,7 @@ type group struct {
 	mu       sync.Mutex
 	queued   int
 	live     Replica
+	since    time.Time        // live for so long
 	starting *task            // of live
 	loads    map[string]*task // of models into live, finished ones too
 	crashes  int              // in a row
@@ -118,6 +119,9 @@ func (g *group) load(r Replica, m worker.Model, t *task) {
 	t.err = err
 	if err != nil {
 		g.forget(r, m.ID)
+		if wire.IsLost(err) {
+			g.drop(r)
+		}
 		g.cfg.Log.WarnContext(ctx, "model not loaded", "model", m.ID, "label", g.label, "cause", err)
 	} else {
 		g.cfg.Log.InfoContext(ctx, "model loaded", "model", m.ID, "label", g.label,
@@ -211,11 +215,13 @@ func (g *group) adopt(r Replica) {
 // own makes r the live replica. The caller holds mu.
 func (g *group) own(r Replica) {
 	g.live = r
+	g.since = time.Now()
 	g.loads = map[string]*task{}
-	began := time.Now()
 	go func() {
 		<-r.Done()
-		g.lost(r, began)
+		if g.drop(r) {
+			g.cfg.Log.Error("worker died", "label", g.label, "pid", r.Handle().PID, "cause", r.Err())
+		}
 	}()
 }
 
@@ -223,20 +229,22 @@ func (g *group) own(r Replica) {
 // first.
 const calmAfter = time.Minute
 
-func (g *group) lost(r Replica, began time.Time) {
+// drop makes r, which is lost, no longer the live replica. The first to notice
+// does so: a call that lost its connection, or the watcher of Done. It tells
+// whether the group is still in use.
+func (g *group) drop(r Replica) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.live != r {
-		return
+	if g.live == r {
+		now := time.Now()
+		if now.Sub(g.since) > calmAfter {
+			g.crashes = 0
+		}
+		g.live = nil
+		g.loads = map[string]*task{}
+		g.crashed(now)
 	}
-	g.live = nil
-	g.loads = map[string]*task{}
-	now := time.Now()
-	if now.Sub(began) > calmAfter {
-		g.crashes = 0
-	}
-	g.crashed(now)
-	g.cfg.Log.Error("worker died", "label", g.label, "pid", r.Handle().PID, "crashes", g.crashes, "cause", r.Err())
+	return !g.closed
 }
 
 // crashed counts a crash and sets the pause before the next start. The caller
