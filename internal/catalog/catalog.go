@@ -36,7 +36,7 @@ type Version struct {
 type Store interface {
 	// Publish adds v as the next version of its algorithm by bump, and makes the
 	// algorithm (and its UUID) where it is new. Number, Algorithm, ID and the
-	// canonical Owner and Name are filled in. Where the algorithm's newest version of the
+	// canonical Owner and Name are filled in; Created is v's own. Where the algorithm's newest version of the
 	// same visibility has the same Hash, that one is given and created is false.
 	Publish(ctx context.Context, v Version, bump stoa.Bump) (out Version, created bool, err error)
 	// Versions lists the versions of an algorithm, newest number first. key is
@@ -45,8 +45,20 @@ type Store interface {
 	// List gives every version of every algorithm whose owner is owner ("" for
 	// all), by owner and name, newest number first, without Files and Report.
 	List(ctx context.Context, owner string) ([]Version, error)
-	// Remove deletes one version, or the algorithm where number is nil.
+	// Remove deletes one version, or the algorithm where number is nil; NotFound
+	// where there is none. The number of a version that was removed is not given
+	// again while its algorithm is there.
 	Remove(ctx context.Context, key string, number *stoa.Version) error
+	// Holders tells whose versions hold each of these blobs, as pushed or as
+	// built; a blob that none holds is not in the answer.
+	Holders(ctx context.Context, ds []blob.Digest) ([]Holder, error)
+}
+
+// Holder says that some version of an owner, public or not, holds a blob.
+type Holder struct {
+	Digest blob.Digest
+	Owner  string
+	Public bool
 }
 
 // Builder turns the files of a bundle into what a worker loads. It is the
