@@ -1,0 +1,210 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/blob"
+	"github.com/stoa-project/stoa/internal/catalog"
+	"github.com/stoa-project/stoa/internal/importer"
+	"github.com/stoa-project/stoa/internal/importer/caffe"
+	"github.com/stoa-project/stoa/internal/manifest"
+	"github.com/stoa-project/stoa/internal/sandbox"
+	"github.com/stoa-project/stoa/internal/worker"
+	"github.com/stoa-project/stoa/internal/worker/ort"
+)
+
+// Plugs are the frameworks that this build can import.
+func Plugs() []importer.Plug { return append(importer.Builtin(), caffe.New()) }
+
+// builder is the catalog's Builder: an import in a process of its own, so that
+// what a model file can do to its reader it does to nobody else.
+type builder struct{ cfg *Config }
+
+var _ catalog.Builder = (*builder)(nil)
+
+// Build runs an import child; see catalog.Builder.
+func (b *builder) Build(ctx context.Context, j catalog.BuildJob) (catalog.BuildResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.ImportTime)
+	defer cancel()
+	job, err := json.Marshal(childJob{Dir: j.Dir, Out: j.Out, Manifest: j.Manifest, Library: b.cfg.Library, Memory: b.cfg.ImportMemory})
+	if err != nil {
+		return catalog.BuildResult{}, stoa.Wrap(stoa.Internal, err, "the import cannot be told what to do")
+	}
+	args := append([]string{}, b.cfg.Self[1:]...)
+	cmd := exec.CommandContext(ctx, b.cfg.Self[0], append(args, "import-child")...)
+	cmd.Env = []string{"LANG=C.UTF-8"}
+	cmd.Dir = j.Out
+	cmd.Stdin = bytes.NewReader(job)
+	var stdout, stderr limitedBuffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.WaitDelay = 5 * time.Second
+	err = sandbox.Start(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if err != nil {
+		return catalog.BuildResult{}, b.died(ctx, err, stderr.String())
+	}
+	var a childAnswer
+	if err := json.Unmarshal(stdout.Bytes(), &a); err != nil {
+		return catalog.BuildResult{}, stoa.Wrap(stoa.Internal, err, "the import gave an answer that cannot be read")
+	}
+	if a.Error != nil {
+		return catalog.BuildResult{}, a.Error
+	}
+	return catalog.BuildResult{Files: a.Files, Report: a.Report}, nil
+}
+
+// died says why an import child ended without an answer.
+func (b *builder) died(ctx context.Context, err error, stderr string) error {
+	if ctx.Err() != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return stoa.Wrap(stoa.Timeout, err, "the import took longer than %s and was ended", b.cfg.ImportTime)
+		}
+		return ctx.Err()
+	}
+	if strings.Contains(stderr, "out of memory") || strings.Contains(stderr, "cannot allocate memory") || strings.Contains(stderr, "bad_alloc") {
+		return stoa.Wrap(stoa.TooLarge, errors.New(stderr), "the import needs more memory than it may have (%d MiB): the file claims more than it should, or the server's limit on imports is too low", b.cfg.ImportMemory>>20)
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			return stoa.Wrap(stoa.Invalid, errors.New(stderr), "the import was killed by signal %s: the model file makes its reader crash", ws.Signal())
+		}
+		return stoa.Wrap(stoa.Invalid, errors.New(stderr), "the import ended without an answer: %s", lastLine(stderr))
+	}
+	return stoa.Wrap(stoa.Unavailable, err, "the import cannot be started")
+}
+
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return "it said nothing"
+	}
+	return s[strings.LastIndexByte(s, '\n')+1:]
+}
+
+// limitedBuffer keeps the first megabyte of what a child says.
+type limitedBuffer struct{ bytes.Buffer }
+
+// Write keeps what still fits, and takes the rest without keeping it.
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	const most = 4 << 20
+	if room := most - b.Len(); room > 0 {
+		_, _ = b.Buffer.Write(p[:min(room, len(p))]) // a bytes.Buffer takes all
+	}
+	return len(p), nil
+}
+
+// runImport is the work of an import child.
+func runImport(ctx context.Context, job childJob) (childAnswer, error) {
+	man, err := manifest.FromJSON(job.Manifest)
+	if err != nil {
+		return childAnswer{}, err
+	}
+	if man.Model == nil {
+		return childAnswer{}, stoa.Errorf(stoa.Invalid, "stoa.yaml names no model files")
+	}
+	src := importer.Dir(job.Dir)
+	imported, err := importer.Import(ctx, Plugs(), src, importer.Options{
+		Files: man.Model.Files, Inputs: man.Model.Inputs, Outputs: man.Model.Outputs, Blobs: man.Model.Blobs,
+	})
+	if err != nil {
+		return childAnswer{}, err
+	}
+	files, err := imported.Write(job.Out)
+	if err != nil {
+		return childAnswer{}, err
+	}
+	check, err := try(ctx, job, man, imported.Report, files)
+	if err != nil {
+		return childAnswer{}, err
+	}
+	imported.Report.Check = check
+	report, err := json.Marshal(imported.Report)
+	if err != nil {
+		return childAnswer{}, stoa.Wrap(stoa.Internal, err, "the report cannot be written")
+	}
+	return childAnswer{Files: files, Report: report}, nil
+}
+
+// try loads the network as a worker will, and runs the sample where there is
+// one: what cannot be run is not published.
+func try(ctx context.Context, job childJob, man *manifest.Manifest, rep importer.Report, files []string) (*importer.Check, error) {
+	engine, err := ort.New(ort.Config{Library: job.Library, Fetcher: folderFetcher{job.Out, job.Dir}, Scratch: job.Out})
+	if err != nil {
+		return nil, err
+	}
+	m := worker.Model{ID: "candidate", Manifest: job.Manifest, Inputs: rep.Inputs, Outputs: rep.Outputs}
+	for _, name := range append(append([]string{}, files...), adapterFiles(man)...) {
+		m.Files = append(m.Files, blob.File{Name: name})
+	}
+	start := time.Now()
+	footprint, err := engine.Load(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	check := &importer.Check{LoadSeconds: time.Since(start).Seconds(), HostBytes: footprint.Host}
+	in, name, err := sample(man, job.Dir)
+	if err != nil || name == "" {
+		return check, err
+	}
+	start = time.Now()
+	results, err := engine.Run(ctx, m.ID, []stoa.Value{in})
+	if err != nil {
+		return nil, err
+	}
+	if err := results[0].Err; err != nil {
+		e := *stoa.AsError(err)
+		e.Msg = "the sample does not run: " + e.Msg
+		return nil, &e
+	}
+	check.Sample, check.RunSeconds, check.Answer = name, time.Since(start).Seconds(), answerText(results[0].Value)
+	return check, engine.Unload(ctx, m.ID)
+}
+
+// sample reads the manifest's sample input; name is "" where there is none.
+func sample(man *manifest.Manifest, dir string) (v stoa.Value, name string, err error) {
+	s := man.Sample
+	switch {
+	case s == nil:
+		return v, "", nil
+	case s.File != "":
+		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(s.File)))
+		if err != nil {
+			return v, "", stoa.Wrap(stoa.Invalid, err, "the sample %s cannot be read", s.File)
+		}
+		return stoa.Value{Type: stoa.Binary, Data: data}, s.File, nil
+	case s.Text != "":
+		return stoa.Value{Type: stoa.Text, Data: []byte(s.Text)}, "text", nil
+	}
+	data, err := json.Marshal(s.JSON)
+	if err != nil {
+		return v, "", stoa.Wrap(stoa.Invalid, err, "the sample's json cannot be written")
+	}
+	return stoa.Value{Type: stoa.JSON, Data: data}, "json", nil
+}
+
+// answerText shortens an answer for the report.
+func answerText(v stoa.Value) string {
+	const most = 200
+	switch {
+	case v.Type == stoa.Binary && v.MediaType != "":
+		return v.MediaType
+	case v.Type == stoa.Binary:
+		return "binary"
+	case len(v.Data) > most:
+		return strings.ToValidUTF8(string(v.Data[:most]), "") + "…"
+	}
+	return string(v.Data)
+}

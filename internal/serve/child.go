@@ -1,0 +1,130 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/blob"
+	"github.com/stoa-project/stoa/internal/blob/fs"
+	"github.com/stoa-project/stoa/internal/sandbox"
+	"github.com/stoa-project/stoa/internal/worker"
+	"github.com/stoa-project/stoa/internal/worker/ort"
+)
+
+// WorkerOptions is what a worker process is told on its command line.
+type WorkerOptions struct {
+	Label   string // whose models it holds
+	Build   string
+	Blobs   string // folder of the blobs
+	Scratch string // folder of its own
+	Library string
+	Linger  time.Duration
+	Memory  int64
+	Threads int
+}
+
+// workerFiles bounds the descriptors of a worker: each model maps a few files.
+const workerFiles = 8192
+
+// WorkerMain is a worker process: it serves an ONNX Runtime engine on the
+// listener that it inherited as descriptor 3.
+func WorkerMain(ctx context.Context, o WorkerOptions) error {
+	if err := sandbox.Apply(sandbox.Limits{Memory: o.Memory, Files: workerFiles}); err != nil {
+		return err
+	}
+	if o.Library == "" {
+		return stoa.Errorf(stoa.Unavailable, "ONNX Runtime is not there: run make setup, or give --onnxruntime PATH")
+	}
+	socket := os.NewFile(3, "socket")
+	if socket == nil {
+		return stoa.Errorf(stoa.Invalid, "a worker is started by the server, not by hand: descriptor 3 is no socket")
+	}
+	ln, err := net.FileListener(socket)
+	_ = socket.Close() // the listener has a copy
+	if err != nil {
+		return stoa.Wrap(stoa.Invalid, err, "a worker is started by the server, not by hand: descriptor 3 is no socket")
+	}
+	engine, err := ort.New(ort.Config{
+		Library: o.Library, Fetcher: localFetcher(o.Blobs), Scratch: o.Scratch, Threads: o.Threads,
+	})
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	defer stop()
+	return worker.Loop(ctx, ln, engine, worker.Hello{Build: o.Build, PID: os.Getpid(), Label: o.Label}, o.Linger)
+}
+
+// localFetcher finds blobs in a folder of this machine.
+type localFetcher string
+
+// Fetch gives the path of a blob; see worker.Fetcher.
+func (f localFetcher) Fetch(_ context.Context, file blob.File) (string, error) {
+	if _, err := blob.ParseDigest(string(file.Digest)); err != nil {
+		return "", err
+	}
+	path := fs.PathIn(string(f), file.Digest)
+	if _, err := os.Stat(path); err != nil {
+		return "", stoa.Wrap(stoa.Internal, err, "the content of %s is missing from the blob store", file.Name)
+	}
+	return path, nil
+}
+
+// childJob is what an import child reads on its standard input.
+type childJob struct {
+	Dir      string          `json:"dir"` // the bundle's files
+	Out      string          `json:"out"` // for what workers load
+	Manifest json.RawMessage `json:"manifest"`
+	Library  string          `json:"library"`
+	Memory   int64           `json:"memory"`
+}
+
+// childAnswer is what it writes on its standard output.
+type childAnswer struct {
+	Files  []string        `json:"files,omitempty"`
+	Report json.RawMessage `json:"report,omitempty"`
+	Error  *stoa.Error     `json:"error,omitempty"`
+}
+
+// ImportChildMain is an import process: it reads a job, imports the model, runs
+// its sample once, and answers.
+func ImportChildMain(ctx context.Context, in io.Reader, out io.Writer) error {
+	var job childJob
+	if err := json.NewDecoder(in).Decode(&job); err != nil {
+		return stoa.Wrap(stoa.Invalid, err, "an import child is started by the server, not by hand: no job on standard input")
+	}
+	if err := sandbox.Apply(sandbox.Limits{Memory: job.Memory, Files: 256}); err != nil {
+		return err
+	}
+	answer, err := runImport(ctx, job)
+	if err != nil {
+		answer = childAnswer{Error: stoa.AsError(err)}
+	}
+	return json.NewEncoder(out).Encode(answer)
+}
+
+// folderFetcher finds files by their names: what an import has just written.
+type folderFetcher []string
+
+// Fetch gives the path of a file; see worker.Fetcher.
+func (f folderFetcher) Fetch(_ context.Context, file blob.File) (string, error) {
+	if err := blob.CheckName(file.Name); err != nil {
+		return "", err
+	}
+	for _, dir := range f {
+		path := filepath.Join(dir, filepath.FromSlash(file.Name))
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			return path, err
+		}
+	}
+	return "", stoa.Errorf(stoa.Invalid, "the bundle has no file %s", file.Name)
+}

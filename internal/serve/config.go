@@ -1,0 +1,78 @@
+// Package serve is the composition: it makes every room of a server and draws
+// the arrows between them. The command line and the end-to-end tests start the
+// same System.
+package serve
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/stoa-project/stoa"
+)
+
+// Config is all that a server is told. Zero values mean the defaults.
+type Config struct {
+	Data    string // folder of all state
+	Listen  string // HOST:PORT; default 127.0.0.1:8080
+	Library string // path of libonnxruntime.so; "" finds it (see FindLibrary)
+	Build   string // of this binary
+	// Self is the command line that starts this program, for its children: a
+	// worker is Self and "worker", an import Self and "import-child".
+	Self         []string
+	Log          *slog.Logger
+	BodyLimit    int64         // of a call's body; default 10 MiB
+	ResultLimit  int64         // of an answer; default 15 MiB
+	WorkerMemory int64         // private memory of a worker; default three quarters of the machine's
+	ImportMemory int64         // private memory of an import; default 4 GiB
+	ImportTime   time.Duration // of an import; default 10 min
+	Slots        int           // calls that a worker runs at once; default twice the processors
+	Queue        int           // calls that wait for a worker; default 256
+	DrainTime    time.Duration // for calls in flight when the server stops; default 30 s
+	// StopWorkers ends the workers with the server; otherwise they stay a minute
+	// for the next server to adopt.
+	StopWorkers bool
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Data == "" {
+		return c, stoa.Errorf(stoa.Invalid, "no data folder: give --data DIR")
+	}
+	abs, err := filepath.Abs(c.Data)
+	if err != nil {
+		return c, stoa.Wrap(stoa.Invalid, err, "data folder %s has no absolute path", c.Data)
+	}
+	c.Data = abs
+	if len(c.Self) == 0 {
+		self, err := os.Executable()
+		if err != nil {
+			return c, stoa.Wrap(stoa.Internal, err, "this program does not know its own path")
+		}
+		c.Self = []string{self}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	def(&c.Listen, "127.0.0.1:8080")
+	def(&c.BodyLimit, 10<<20)
+	def(&c.ResultLimit, 15<<20)
+	def(&c.WorkerMemory, machineMemory()/4*3)
+	def(&c.ImportMemory, 4<<30)
+	def(&c.ImportTime, 10*time.Minute)
+	def(&c.Slots, 2*runtime.NumCPU())
+	def(&c.Queue, 256)
+	def(&c.DrainTime, 30*time.Second)
+	if c.Library == "" {
+		c.Library = FindLibrary(filepath.Dir(c.Self[0]))
+	}
+	return c, nil
+}
+
+func def[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
