@@ -1,0 +1,52 @@
+# Everything a developer or a newcomer runs. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BUILD := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+LISTEN ?= 127.0.0.1:8080
+DATA ?= .stoa
+FUZZTIME ?= 20s
+GO := go
+LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
+
+.PHONY: help setup build up down test test-ci test-all check bench fuzz fmt generate
+
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+setup: ## fetch what is missing (ONNX Runtime, hash-pinned)
+	@tools/setup.sh
+
+build: setup ## build bin/stoa
+	@$(GO) build -trimpath -ldflags '-X main.build=$(BUILD)' -o bin/stoa ./cmd/stoa
+
+up: build ## start the server, publish the demos, show real answers
+	@bin/stoa up --data $(DATA) --listen $(LISTEN) --demos demo
+
+down: ## stop the server that make up started
+	@bin/stoa down --data $(DATA)
+
+test: setup ## the fast suite
+	$(GO) vet ./...
+	$(GO) test ./...
+
+test-ci: build ## what CI runs besides: every demo through the binary, the race detector
+	@tools/test-ci.sh
+
+test-all: test test-ci fuzz ## everything
+
+check: ## formatting, vet, lint
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(LINT) run ./...
+
+bench: build ## the figures, as ratios against the floor in the same run
+	$(GO) run ./bench $(BENCH)
+
+fuzz: ## each fuzz target for FUZZTIME (20s)
+	@tools/fuzz.sh $(FUZZTIME)
+
+fmt: ## format the code
+	gofmt -w $$(git ls-files '*.go')
+
+generate: ## write the generated files again: schema, tables of the README
+	$(GO) test ./internal/manifest -run Schema -update
