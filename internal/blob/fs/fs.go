@@ -67,11 +67,15 @@ func createTemp(dir string) (file, error) { return os.CreateTemp(dir, "put-*") }
 func (s *Store) tmp() string { return filepath.Join(s.dir, "tmp") }
 
 // Path names the file that holds the blob, or would hold it.
-func (s *Store) Path(d blob.Digest) string {
+func (s *Store) Path(d blob.Digest) string { return PathIn(s.dir, d) }
+
+// PathIn names the file that holds the blob in a store's folder, for a process
+// that reads blobs without opening the store.
+func PathIn(dir string, d blob.Digest) string {
 	if len(d) < 4 { // no digest: a name that no blob has
-		return filepath.Join(s.dir, "none")
+		return filepath.Join(dir, "none")
 	}
-	return filepath.Join(s.dir, string(d[:2]), string(d[2:4]), string(d))
+	return filepath.Join(dir, string(d[:2]), string(d[2:4]), string(d))
 }
 
 // Put reads r to its end and keeps it. Content that is there already is read
