@@ -5,8 +5,13 @@ package catalog
 import (
 	"context"
 	"encoding/json"
-	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/blob"
@@ -100,26 +105,129 @@ type Push struct {
 
 // Config is what a Catalog needs.
 type Config struct {
-	Store   Store
-	Blobs   blob.Store
-	Builder Builder
-	Staging string           // folder for open pushes; emptied at start
-	Now     func() time.Time // nil: time.Now
+	Store    Store
+	Blobs    blob.Store
+	Builder  Builder
+	Staging  string           // folder for open pushes; emptied at start
+	Now      func() time.Time // nil: time.Now
+	MaxBytes int64            // of the files of one push, together; 0: 16 GiB
 }
 
-// Catalog is the room.
-type Catalog struct{ cfg Config }
+// defaultMaxBytes is far above the models that one machine runs on its CPU, and
+// far below the disk that holds them.
+const defaultMaxBytes = 16 << 30
 
-// New makes the room.
-func New(cfg Config) (*Catalog, error) { panic("BUILDER") }
+// Catalog is the room.
+type Catalog struct {
+	cfg   Config
+	known cache
+	pins  pins
+
+	mu     sync.Mutex // guards pushes and the changing fields of each
+	pushes map[string]*push
+}
+
+// New makes the room and empties the staging folder. It is best on the file
+// system of the blobs: what was staged is then moved into the store, not copied.
+func New(cfg Config) (*Catalog, error) {
+	if cfg.Store == nil || cfg.Blobs == nil || cfg.Builder == nil || cfg.Staging == "" {
+		return nil, stoa.Errorf(stoa.Internal, "a catalog needs a Store, a blob store, a Builder and a staging folder")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = defaultMaxBytes
+	}
+	if err := emptyFolder(cfg.Staging); err != nil {
+		e := stoa.AsError(blob.WriteError(err))
+		return nil, stoa.Wrap(e.Kind, err, "the staging folder %s can not be used", cfg.Staging)
+	}
+	return &Catalog{cfg: cfg, pushes: map[string]*push{}}, nil
+}
+
+func emptyFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	old, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range old {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Resolve finds the version that a reference means to this caller. It is on
 // the path of every call: an algorithm seen before costs one map look-up, and a
 // change made through this Catalog is seen at once. ref.Owner may hold an
 // algorithm's UUID with an empty Name.
 func (c *Catalog) Resolve(ctx context.Context, who stoa.Caller, ref stoa.Ref) (*Version, error) {
-	panic("BUILDER")
+	vs, err := c.find(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	s := sightOf(who, vs[0].Owner)
+	if v := choose(vs, s, ref.Version); v != nil {
+		return v, nil
+	}
+	return nil, noVersion(vs, s, ref)
 }
+
+// find gives the versions of an algorithm, newest first, at least one.
+func (c *Catalog) find(ctx context.Context, ref stoa.Ref) ([]*Version, error) {
+	var buf [160]byte // room for the longest Ref, so that a hit allocates nothing
+	key := appendKey(buf[:0], ref)
+	vs, epoch, ok := c.known.get(key)
+	if ok {
+		return vs, nil
+	}
+	if ref.Name == "" && !isUUID(ref.Owner) {
+		return nil, noAlgorithm(ref)
+	}
+	list, err := c.cfg.Store.Versions(ctx, string(key))
+	if err != nil {
+		if stoa.KindOf(err) == stoa.NotFound {
+			return nil, noAlgorithm(ref)
+		}
+		return nil, err
+	}
+	vs = make([]*Version, len(list))
+	for i := range list {
+		vs[i] = &list[i]
+	}
+	c.known.put(vs, epoch)
+	return vs, nil
+}
+
+// appendKey appends what finds an algorithm in cache and Store: ref.Key(), or
+// the UUID.
+func appendKey(b []byte, ref stoa.Ref) []byte {
+	b = appendLower(b, ref.Owner)
+	if ref.Name == "" {
+		return b
+	}
+	return appendLower(append(b, '/'), ref.Name)
+}
+
+func appendLower(b []byte, s string) []byte {
+	for i := range len(s) {
+		c := s[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	return b
+}
+
+// isUUID tells whether s has the form of a UUID: only then may it name an
+// algorithm alone.
+func isUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
 
 // Query narrows a listing.
 type Query struct {
@@ -128,48 +236,127 @@ type Query struct {
 	Limit int    // 0 means 1000
 }
 
+// defaultLimit is a page of Algorithmia's listings.
+const defaultLimit = 1000
+
 // List gives the version that an unversioned reference means to the caller, of
-// each algorithm he may see, by owner and name.
+// each algorithm he may see, by owner and name. The versions are without Files
+// and Report.
 func (c *Catalog) List(ctx context.Context, who stoa.Caller, q Query) ([]*Version, error) {
-	panic("BUILDER")
+	all, err := c.cfg.Store.List(ctx, q.Owner)
+	if err != nil {
+		return nil, err
+	}
+	if q.Limit <= 0 {
+		q.Limit = defaultLimit
+	}
+	words := strings.Fields(strings.ToLower(q.Text))
+	out := []*Version{}
+	var group []*Version
+	for i := range all {
+		group = append(group, &all[i])
+		if i+1 < len(all) && all[i+1].Algorithm == all[i].Algorithm {
+			continue
+		}
+		v := choose(group, sightOf(who, group[0].Owner), stoa.VersionSpec{})
+		group = group[:0]
+		if v == nil || !v.matches(words) {
+			continue
+		}
+		if out = append(out, v); len(out) == q.Limit {
+			break
+		}
+	}
+	return out, nil
+}
+
+// matches tells whether name, owner, tagline and tags hold all the words.
+func (v *Version) matches(words []string) bool {
+	if len(words) == 0 {
+		return true
+	}
+	var m struct {
+		Tags []string `json:"tags"`
+	}
+	_ = json.Unmarshal(v.Manifest, &m) // without tags, the rest is searched
+	text := strings.ToLower(v.Owner + "/" + v.Name + "\n" + v.Tagline + "\n" + strings.Join(m.Tags, "\n"))
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			return false
+		}
+	}
+	return true
 }
 
 // Versions lists those versions of an algorithm that the caller may see,
 // newest first; NotFound where there is none.
 func (c *Catalog) Versions(ctx context.Context, who stoa.Caller, ref stoa.Ref) ([]*Version, error) {
-	panic("BUILDER")
+	vs, err := c.find(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	seen := visible(vs, sightOf(who, vs[0].Owner))
+	if len(seen) == 0 {
+		return nil, noAlgorithm(ref)
+	}
+	return seen, nil
 }
 
 // Remove deletes the exact version that ref names, or the whole algorithm where
-// it names none. Only the owner and administrators may.
-func (c *Catalog) Remove(ctx context.Context, who stoa.Caller, ref stoa.Ref) error { panic("BUILDER") }
-
-// BeginPush checks everything that can be checked before a byte is uploaded:
-// the manifest, the names and sizes of the files, that the caller may publish
-// there.
-func (c *Catalog) BeginPush(ctx context.Context, who stoa.Caller, r PushRequest) (Push, error) {
-	panic("BUILDER")
-}
-
-// PutBlob takes one of the missing blobs of a push.
-func (c *Catalog) PutBlob(ctx context.Context, who stoa.Caller, push string, d blob.Digest, r io.Reader) error {
-	panic("BUILDER")
-}
-
-// CommitPush builds the bundle and publishes it; created is false where the
-// newest version has this very content already. After an error nothing is
-// published, no blob is kept, and the push is gone.
-func (c *Catalog) CommitPush(ctx context.Context, who stoa.Caller, push string) (v *Version, created bool, err error) {
-	panic("BUILDER")
-}
-
-// AbortPush forgets a push and what was uploaded for it.
-func (c *Catalog) AbortPush(ctx context.Context, who stoa.Caller, push string) error {
-	panic("BUILDER")
+// it names none. Only the owner and administrators may. Blobs that no version
+// uses any more go with it.
+func (c *Catalog) Remove(ctx context.Context, who stoa.Caller, ref stoa.Ref) error {
+	if k := ref.Version.Kind; !ref.Version.IsZero() && k != stoa.ExactVersion {
+		return stoa.Errorf(stoa.Invalid, "version %s: to remove one, name it exactly, such as 1.0.2", ref.Version)
+	}
+	vs, err := c.find(ctx, ref)
+	if err != nil {
+		return err
+	}
+	s := sightOf(who, vs[0].Owner)
+	if len(visible(vs, s)) == 0 {
+		return noAlgorithm(ref)
+	}
+	if s != everything {
+		return stoa.Errorf(stoa.Forbidden, "only %s and administrators may remove %s/%s", vs[0].Owner, vs[0].Owner, vs[0].Name)
+	}
+	var number *stoa.Version
+	gone := vs
+	if !ref.Version.IsZero() {
+		v := choose(vs, s, ref.Version)
+		if v == nil {
+			return noVersion(vs, s, ref)
+		}
+		number, gone = &v.Number, []*Version{v}
+	}
+	err = c.cfg.Store.Remove(ctx, vs[0].Algorithm, number)
+	c.known.drop(vs[0]) // after an error too: it may have been done all the same
+	if err != nil {
+		if stoa.KindOf(err) == stoa.NotFound { // somebody else was first
+			return noVersion(nil, s, ref)
+		}
+		return err
+	}
+	var ds []blob.Digest
+	for _, v := range gone {
+		ds = append(ds, digests(v.Files, v.Built)...)
+	}
+	// What cannot be deleted now stays until a Sweep: the version is gone.
+	_ = c.release(context.WithoutCancel(ctx), ds)
+	return nil
 }
 
 // OpenFile opens a file of a version by its name in the bundle (samples,
 // README). The caller closes it.
 func (c *Catalog) OpenFile(ctx context.Context, who stoa.Caller, ref stoa.Ref, name string) (blob.Content, error) {
-	panic("BUILDER")
+	v, err := c.Resolve(ctx, who, ref)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range v.Files {
+		if f.Name == name {
+			return c.cfg.Blobs.Open(ctx, f.Digest)
+		}
+	}
+	return nil, stoa.Errorf(stoa.NotFound, "%s/%s/%s has no file %.120q", v.Owner, v.Name, v.Number, name)
 }
