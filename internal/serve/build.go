@@ -41,7 +41,7 @@ func (b *builder) Build(ctx context.Context, j catalog.BuildJob) (catalog.BuildR
 		return catalog.BuildResult{}, stoa.Wrap(stoa.Internal, err, "the import cannot be told what to do")
 	}
 	args := append([]string{}, b.cfg.Self[1:]...)
-	cmd := exec.CommandContext(ctx, b.cfg.Self[0], append(args, "import-child")...)
+	cmd := exec.CommandContext(ctx, b.cfg.Self[0], append(args, importWord)...)
 	cmd.Env = []string{"LANG=C.UTF-8"}
 	cmd.Dir = j.Out
 	cmd.Stdin = bytes.NewReader(job)

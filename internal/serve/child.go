@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"os"
@@ -19,6 +20,47 @@ import (
 	"github.com/stoa-project/stoa/internal/worker"
 	"github.com/stoa-project/stoa/internal/worker/ort"
 )
+
+// The words by which this program is started as a child.
+const (
+	workerWord = "worker"
+	importWord = "import-child"
+)
+
+// Child runs this program as a worker or an import child, where args, without
+// the program's name, say so; otherwise it does nothing and is false.
+func Child(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) (bool, error) {
+	if len(args) == 0 {
+		return false, nil
+	}
+	switch args[0] {
+	case workerWord:
+		o, err := parseWorker(args[1:])
+		if err != nil {
+			return true, err
+		}
+		return true, WorkerMain(ctx, o)
+	case importWord:
+		return true, ImportChildMain(ctx, stdin, stdout)
+	}
+	return false, nil
+}
+
+func parseWorker(args []string) (o WorkerOptions, err error) {
+	f := flag.NewFlagSet(workerWord, flag.ContinueOnError)
+	f.StringVar(&o.Label, "label", "", "whose models it holds")
+	f.StringVar(&o.Build, "build", "", "build of the server")
+	f.StringVar(&o.Blobs, "blobs", "", "folder of the blobs")
+	f.StringVar(&o.Scratch, "scratch", "", "folder of its own")
+	f.StringVar(&o.Library, "onnxruntime", "", "path of libonnxruntime.so")
+	f.DurationVar(&o.Linger, "linger", time.Minute, "how long it outlives the last connection")
+	f.Int64Var(&o.Memory, "memory", 0, "limit of private memory in bytes")
+	f.IntVar(&o.Threads, "threads", 1, "threads of one run")
+	if err := f.Parse(args); err != nil {
+		return o, stoa.Wrap(stoa.Invalid, err, "a worker is started by the server, not by hand: %v", err)
+	}
+	return o, nil
+}
 
 // WorkerOptions is what a worker process is told on its command line.
 type WorkerOptions struct {

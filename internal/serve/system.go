@@ -105,7 +105,7 @@ func (s *System) assemble(ctx context.Context) error {
 		return err
 	}
 	driver, err := process.New(process.Config{
-		Command: append(append([]string{}, s.cfg.Self...), "worker",
+		Command: append(append([]string{}, s.cfg.Self...), workerWord,
 			"--blobs", filepath.Join(s.cfg.Data, blobsDir), "--onnxruntime", s.cfg.Library),
 		Dir: filepath.Join(s.cfg.Data, workersDir), Build: s.cfg.Build, Memory: s.cfg.WorkerMemory,
 	})
