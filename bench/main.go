@@ -1,0 +1,60 @@
+// Command bench measures Stoa against its limits, as ratios within one run:
+// machines are shared and noisy, so that a time alone says little. docs/bench.md
+// has the method beside the figures.
+//
+//	go run ./bench                all
+//	go run ./bench latency        one of them: latency throughput jpeg idle import
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+)
+
+type benchmark struct {
+	name string
+	run  func(w io.Writer, dir string) error
+}
+
+var benchmarks = []benchmark{
+	{"latency", latency},
+	{"throughput", throughputNpy},
+	{"jpeg", throughputJPEG},
+	{"idle", idle},
+	{"import", importVGG},
+}
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(names []string) error {
+	for _, n := range names {
+		if !slices.ContainsFunc(benchmarks, func(b benchmark) bool { return b.name == n }) {
+			return fmt.Errorf("no benchmark %q", n)
+		}
+	}
+	for _, b := range benchmarks {
+		if len(names) > 0 && !slices.Contains(names, b.name) {
+			continue
+		}
+		dir, err := os.MkdirTemp("", "stoa-bench-")
+		if err != nil {
+			return err
+		}
+		fmt.Printf("== %s\n", b.name)
+		err = b.run(os.Stdout, dir)
+		if rerr := os.RemoveAll(dir); err == nil {
+			err = rerr
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", b.name, err)
+		}
+	}
+	return nil
+}
