@@ -34,49 +34,45 @@ func visible(vs []*Version, s sight) []*Version {
 }
 
 // choose gives the version that spec means, of the versions of one algorithm,
-// newest first, to somebody of that sight; nil where it means none.
-//
-//	latest, none    the newest public one, else the newest that he sees
-//	latestPrivate   the newest that is not public, if he sees it
-//	1.2.3           that one, if he sees it
-//	1.2.*  1.*      the newest public one of 1.2, of 1; never a private one
-//	hash            the newest of that content, if he sees everything
+// newest first, to somebody of that sight; nil where it means none: the newest
+// that is meant, and where no version was asked for and none is public, the
+// newest that he sees.
 func choose(vs []*Version, s sight, spec stoa.VersionSpec) *Version {
-	var second *Version // what stands in where nothing is better
 	for _, v := range vs {
-		n, want := v.Number, spec.Version
-		switch spec.Kind {
-		case stoa.NewestPublic:
-			if v.Public {
-				return v
-			}
-			if second == nil && s.sees(v) {
-				second = v
-			}
-		case stoa.NewestPrivate:
-			if !v.Public && s.sees(v) {
-				return v
-			}
-		case stoa.ExactVersion:
-			if n == want && s.sees(v) {
-				return v
-			}
-		case stoa.NewestOfMinor:
-			if v.Public && n.Major == want.Major && n.Minor == want.Minor {
-				return v
-			}
-		case stoa.NewestOfMajor:
-			if v.Public && n.Major == want.Major {
-				return v
-			}
-		case stoa.ByHash:
-			// Algorithmia's clients know 40 digits, of a commit; ours has 64.
-			if s == everything && spec.Hash != "" && strings.HasPrefix(v.Hash, spec.Hash) {
+		if means(v, s, spec) {
+			return v
+		}
+	}
+	if spec.Kind == stoa.NewestPublic {
+		for _, v := range vs {
+			if s.sees(v) {
 				return v
 			}
 		}
 	}
-	return second
+	return nil
+}
+
+// means tells whether spec may mean v. Wildcards never mean a private version,
+// not for its owner either.
+func means(v *Version, s sight, spec stoa.VersionSpec) bool {
+	n, want := v.Number, spec.Version
+	switch spec.Kind {
+	case stoa.NewestPublic:
+		return v.Public
+	case stoa.NewestPrivate:
+		return !v.Public && s.sees(v)
+	case stoa.ExactVersion:
+		return n == want && s.sees(v)
+	case stoa.NewestOfMinor:
+		return v.Public && n.Major == want.Major && n.Minor == want.Minor
+	case stoa.NewestOfMajor:
+		return v.Public && n.Major == want.Major
+	case stoa.ByHash:
+		// Algorithmia's clients know 40 digits, of a commit; ours has 64.
+		return s == everything && spec.Hash != "" && strings.HasPrefix(v.Hash, spec.Hash)
+	}
+	return false
 }
 
 func noAlgorithm(ref stoa.Ref) error {

@@ -53,10 +53,10 @@ func (c *Catalog) CommitPush(ctx context.Context, who stoa.Caller, push string) 
 // this spares the build.
 func (c *Catalog) published(ctx context.Context, p *push) (*Version, error) {
 	vs, err := c.cfg.Store.Versions(ctx, p.ref().Key())
+	if stoa.KindOf(err) == stoa.NotFound {
+		return nil, nil
+	}
 	if err != nil {
-		if stoa.KindOf(err) == stoa.NotFound {
-			return nil, nil
-		}
 		return nil, err
 	}
 	for i := range vs {

@@ -25,7 +25,7 @@ const (
 //
 //	open      in Catalog.pushes; uploads enter and leave
 //	ended     by commit, abort, a full disk, or age: not in pushes, nobody enters
-//	cleaned   ended, and the last one has left: its folder and pins are gone
+//	cleaned   ended, and the last one has left: its folder and pins are gone.
 type push struct {
 	*bundle
 	id      string

@@ -171,8 +171,9 @@ func readFiles(s string) ([]blob.File, error) {
 	return files, err
 }
 
-// scanVersions reads all rows of a query for versions.
-func scanVersions(rows *sql.Rows, err error) ([]catalog.Version, error) {
+// versions runs a query for versions.
+func (c *Catalog) versions(ctx context.Context, query string, args ...any) ([]catalog.Version, error) {
+	rows, err := c.db.cfg.Read.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +192,7 @@ func scanVersions(rows *sql.Rows, err error) ([]catalog.Version, error) {
 // Versions lists the versions of an algorithm, newest number first. key is a
 // Ref's Key or an algorithm's UUID. NotFound where there is none.
 func (c *Catalog) Versions(ctx context.Context, key string) ([]catalog.Version, error) {
-	vs, err := scanVersions(c.db.cfg.Read.QueryContext(ctx, selectVersions+`WHERE `+column(key)+` = $1`+versionOrder, strings.ToLower(key)))
+	vs, err := c.versions(ctx, selectVersions+`WHERE `+column(key)+` = $1`+versionOrder, strings.ToLower(key))
 	if err != nil {
 		return nil, c.db.fail(ctx, err)
 	}
@@ -221,7 +222,7 @@ func (c *Catalog) List(ctx context.Context, owner string) ([]catalog.Version, er
 	if owner != "" {
 		query, args = query+`WHERE a.owner_key = $1`, []any{strings.ToLower(owner)}
 	}
-	vs, err := scanVersions(c.db.cfg.Read.QueryContext(ctx, query+versionOrder, args...))
+	vs, err := c.versions(ctx, query+versionOrder, args...)
 	if err != nil {
 		return nil, c.db.fail(ctx, err)
 	}

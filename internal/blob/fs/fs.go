@@ -20,7 +20,7 @@ import (
 // Store keeps blobs below a folder:
 //
 //	DIR/aa/bb/aabb…   a blob, named by its digest, read-only
-//	DIR/tmp/…         content on its way in; emptied by New
+//	DIR/tmp/…         content on its way in; emptied by New.
 type Store struct {
 	dir string
 	// create makes a temporary file; tests put a full disk here.
@@ -285,10 +285,9 @@ func (s *Store) Walk(ctx context.Context, f func(blob.Digest) error) error {
 		case !e.Type().IsRegular():
 			return nil
 		}
-		d, err := blob.ParseDigest(e.Name())
-		if err != nil || s.Path(d) != path {
-			return nil //nolint:nilerr // a stranger's file, which is none of ours
+		if d, err := blob.ParseDigest(e.Name()); err == nil && s.Path(d) == path {
+			return f(d)
 		}
-		return f(d)
+		return nil // a stranger's file
 	})
 }
