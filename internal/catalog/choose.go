@@ -94,9 +94,10 @@ func noVersion(vs []*Version, s sight, ref stoa.Ref) error {
 	if len(seen) == 0 || ref.Version.IsZero() {
 		return noAlgorithm(ref)
 	}
-	msg := "version " + ref.Version.String() + " of algorithm " + written(ref) + " not found; "
+	var msg strings.Builder
+	msg.WriteString("version " + ref.Version.String() + " of algorithm " + written(ref) + " not found; ")
 	if k := ref.Version.Kind; (k == stoa.NewestOfMajor || k == stoa.NewestOfMinor) && s == everything {
-		msg += "* means public versions only; "
+		msg.WriteString("* means public versions only; ")
 		if public := visible(vs, publicOnly); len(public) > 0 {
 			seen = public
 		}
@@ -105,18 +106,18 @@ func noVersion(vs []*Version, s sight, ref stoa.Ref) error {
 	for i, v := range near {
 		switch {
 		case i == 0 && len(near) == 1:
-			msg += "the nearest is "
+			msg.WriteString("the nearest is ")
 		case i == 0:
-			msg += "the nearest are "
+			msg.WriteString("the nearest are ")
 		default:
-			msg += " and "
+			msg.WriteString(" and ")
 		}
-		msg += v.Number.String()
+		msg.WriteString(v.Number.String())
 		if !v.Public {
-			msg += " (private)"
+			msg.WriteString(" (private)")
 		}
 	}
-	return &stoa.Error{Kind: stoa.NotFound, Ref: ref.String(), Msg: msg}
+	return &stoa.Error{Kind: stoa.NotFound, Ref: ref.String(), Msg: msg.String()}
 }
 
 // nearest gives the newest version below the number that spec asks for and the

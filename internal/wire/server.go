@@ -72,9 +72,7 @@ func (s *server) start(ctx context.Context, h header, body Body) {
 	s.mu.Lock()
 	s.cancels[h.id] = cancel
 	s.mu.Unlock()
-	s.wg.Add(1)
-	go func() {
-		defer s.wg.Done()
+	s.wg.Go(func() {
 		defer func() {
 			s.mu.Lock()
 			delete(s.cancels, h.id)
@@ -82,7 +80,7 @@ func (s *server) start(ctx context.Context, h header, body Body) {
 			cancel()
 		}()
 		s.answer(ctx, h, body)
-	}()
+	})
 }
 
 func (s *server) answer(ctx context.Context, h header, body Body) {

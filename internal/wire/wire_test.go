@@ -22,9 +22,7 @@ func pair(t *testing.T, h wire.Handler) (*wire.Client, context.CancelFunc) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
+	wg.Go(func() {
 		conn, err := ln.Accept()
 		if err == nil {
 			err = wire.Serve(ctx, conn, h)
@@ -32,7 +30,7 @@ func pair(t *testing.T, h wire.Handler) (*wire.Client, context.CancelFunc) {
 		if err != nil {
 			t.Errorf("Serve: %v", err)
 		}
-	}()
+	})
 	conn, err := net.Dial("unix", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -48,9 +46,7 @@ func TestCallsAreAnsweredEachByItsOwn(t *testing.T) {
 	})
 	var wg sync.WaitGroup
 	for i := range 64 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			size := []int{0, 1, 100, 5000, 70_000, 3 << 20}[i%6]
 			in := bytes.Repeat([]byte{byte(i)}, size)
 			out, err := c.Call(t.Context(), uint8(i), in[:size/2], in[size/2:])
@@ -62,7 +58,7 @@ func TestCallsAreAnsweredEachByItsOwn(t *testing.T) {
 				t.Errorf("call %d got another's answer", i)
 			}
 			out.Release()
-		}()
+		})
 	}
 	wg.Wait()
 }

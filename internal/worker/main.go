@@ -27,12 +27,10 @@ func Loop(ctx context.Context, ln net.Listener, e Engine, hello Hello, linger ti
 			return err
 		}
 		l.joined()
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			defer l.left()
 			_ = Serve(ctx, conn, e, hello) // a supervisor that breaks off is no error of ours
-		}()
+		})
 	}
 }
 

@@ -122,7 +122,7 @@ func (d *Driver) spawn(id string, s fleet.Spec) (*exec.Cmd, error) {
 	args := append([]string{}, d.cfg.Command[1:]...)
 	args = append(args, "--label", s.Label, "--build", d.cfg.Build, "--scratch", d.path(id, ""),
 		"--linger", d.cfg.Linger.String(), "--memory", strconv.FormatInt(d.cfg.Memory, 10))
-	cmd := exec.Command(d.cfg.Command[0], args...)
+	cmd := exec.Command(d.cfg.Command[0], args...) //nolint:noctx // it outlives whoever starts it
 	cmd.Env = []string{"LANG=C.UTF-8"}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{socket} // descriptor 3 of the worker

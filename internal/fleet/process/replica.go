@@ -37,7 +37,7 @@ func (r *replica) watch() {
 	}
 	_ = syscall.Kill(r.handle.PID, syscall.SIGKILL) // it may be gone already
 	words := r.driver.lastWords(r.handle.ID)
-	r.err = fmt.Errorf("worker %d ended (%v): %s", r.handle.PID, r.exited(), words)
+	r.err = fmt.Errorf("worker %d ended (%w): %s", r.handle.PID, r.exited(), words)
 	r.driver.remove(r.handle.ID)
 	close(r.done)
 }

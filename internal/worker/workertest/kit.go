@@ -49,13 +49,11 @@ func remote(t *testing.T, e worker.Engine, network, address string) worker.Engin
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
+	wg.Go(func() {
 		if err := worker.Loop(ctx, ln, e, worker.Hello{Build: "kit"}, 1<<62); err != nil {
 			t.Errorf("Loop: %v", err)
 		}
-	}()
+	})
 	conn, err := net.Dial(network, ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -197,9 +195,7 @@ func atOnce(t *testing.T, s Subject) {
 	mustLoad(t, s)
 	var wg sync.WaitGroup
 	for range 8 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for range 10 {
 				res, err := s.Engine.Run(t.Context(), s.Good.ID, []stoa.Value{s.Input})
 				if err != nil || res[0].Err != nil || !bytes.Equal(res[0].Value.Data, s.Want) {
@@ -207,7 +203,7 @@ func atOnce(t *testing.T, s Subject) {
 					return
 				}
 			}
-		}()
+		})
 	}
 	wg.Wait()
 }
@@ -232,9 +228,7 @@ func unloadBusy(t *testing.T, s Subject) {
 	mustLoad(t, s)
 	var wg sync.WaitGroup
 	for range 4 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for range 20 {
 				res, err := s.Engine.Run(t.Context(), s.Good.ID, []stoa.Value{s.Input})
 				if err != nil && stoa.KindOf(err) != stoa.NotFound {
@@ -244,7 +238,7 @@ func unloadBusy(t *testing.T, s Subject) {
 					t.Errorf("Run gave a wrong answer: %v", res[0].Err)
 				}
 			}
-		}()
+		})
 	}
 	if err := s.Engine.Unload(t.Context(), s.Good.ID); err != nil {
 		t.Errorf("Unload: %v", err)
