@@ -26,14 +26,16 @@ func Check(in []Input, out []Output) []Fault {
 	for i := range out {
 		c.output(fmt.Sprintf("output[%d]", i), out[i], len(out))
 	}
-	c.sameNames("input", in, func(v Input) string { return v.Name })
+	seen := map[string]bool{}
+	for i, v := range in {
+		c.twice(fmt.Sprintf("input[%d].name", i), v.Name, seen)
+	}
+	seen = map[string]bool{}
 	for i, o := range out {
 		if o.Lab != nil {
 			c.lab(fmt.Sprintf("output[%d].lab", i), in)
 		}
-		if o.Name != "" && slices.ContainsFunc(out[:i], func(p Output) bool { return p.Name == o.Name }) {
-			c.add(fmt.Sprintf("output[%d].name", i), "%q is there twice", o.Name)
-		}
+		c.twice(fmt.Sprintf("output[%d].name", i), o.Name, seen)
 	}
 	return c.faults
 }
@@ -44,13 +46,11 @@ func (c *checker) add(field, format string, args ...any) {
 	c.faults = append(c.faults, Fault{field, fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) sameNames(what string, in []Input, name func(Input) string) {
-	for i, v := range in {
-		n := name(v)
-		if n != "" && slices.ContainsFunc(in[:i], func(p Input) bool { return name(p) == n }) {
-			c.add(fmt.Sprintf("%s[%d].name", what, i), "%q is there twice", n)
-		}
+func (c *checker) twice(field, name string, seen map[string]bool) {
+	if name != "" && seen[name] {
+		c.add(field, "%q is there twice", name)
 	}
+	seen[name] = true
 }
 
 func (c *checker) input(at string, in Input, of int) {
