@@ -23,7 +23,6 @@ var benchmarks = []benchmark{
 	{"throughput", throughputNpy},
 	{"jpeg", throughputJPEG},
 	{"idle", idle},
-	{"import", importVGG},
 }
 
 func main() {

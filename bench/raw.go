@@ -49,10 +49,16 @@ func newRaw(dir, model string) (*raw, error) {
 }
 
 func newRawWith(dir, model string, man json.RawMessage) (*raw, error) {
-	imported, err := importer.Import(context.Background(), serve.Plugs(), importer.Dir(model), importer.Options{})
+	src, err := importer.Dir(model)
 	if err != nil {
 		return nil, err
 	}
+	defer src.Close()
+	imported, err := importer.Import(context.Background(), serve.Plugs(), src, importer.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer imported.Close()
 	out, err := os.MkdirTemp(dir, "raw-")
 	if err != nil {
 		return nil, err

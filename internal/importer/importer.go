@@ -45,6 +45,17 @@ type Report struct {
 	Unsupported []string       `json:"unsupported,omitempty"` // layers or operators by name, with where they stand
 	Notes       []string       `json:"notes,omitempty"`       // what a person should know: layers dropped, sizes made dynamic
 	Seconds     float64        `json:"seconds"`
+	Check       *Check         `json:"check,omitempty"` // that the result loads and answers; nil where nobody tried
+}
+
+// Check says how the imported network fared when it was loaded and given a
+// sample, before it was published.
+type Check struct {
+	LoadSeconds float64 `json:"load_seconds"`
+	HostBytes   int64   `json:"host_bytes"` // memory that loading took
+	Sample      string  `json:"sample,omitempty"`
+	RunSeconds  float64 `json:"run_seconds,omitempty"`
+	Answer      string  `json:"answer,omitempty"` // shortened
 }
 
 // Plug reads one framework's files. Plugs hold no state: all methods may be

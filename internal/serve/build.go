@@ -24,7 +24,7 @@ import (
 )
 
 // Plugs are the frameworks that this build can import.
-func Plugs() []importer.Plug { return append(importer.Builtin(), caffe.New()) }
+func Plugs() []importer.Plug { return []importer.Plug{importer.ONNX{}, caffe.Plug{}} }
 
 // builder is the catalog's Builder: an import in a process of its own, so that
 // what a model file can do to its reader it does to nobody else.
@@ -115,13 +115,18 @@ func runImport(ctx context.Context, job childJob) (childAnswer, error) {
 	if man.Model == nil {
 		return childAnswer{}, stoa.Errorf(stoa.Invalid, "stoa.yaml names no model files")
 	}
-	src := importer.Dir(job.Dir)
+	src, err := importer.Dir(job.Dir)
+	if err != nil {
+		return childAnswer{}, err
+	}
+	defer src.Close()
 	imported, err := importer.Import(ctx, Plugs(), src, importer.Options{
 		Files: man.Model.Files, Inputs: man.Model.Inputs, Outputs: man.Model.Outputs, Blobs: man.Model.Blobs,
 	})
 	if err != nil {
 		return childAnswer{}, err
 	}
+	defer imported.Close()
 	files, err := imported.Write(job.Out)
 	if err != nil {
 		return childAnswer{}, err

@@ -26,7 +26,6 @@ import (
 	"github.com/stoa-project/stoa/internal/obs"
 	"github.com/stoa-project/stoa/internal/store"
 	"github.com/stoa-project/stoa/internal/store/sqlite"
-	"github.com/stoa-project/stoa/internal/web"
 )
 
 // System is a server: made by New, living through Run.
@@ -125,7 +124,7 @@ func (s *System) assemble(ctx context.Context) error {
 	})
 	s.handler, err = api.New(api.Config{
 		Auth:    guarded{accounts, metrics},
-		Doors:   []api.Door{s.calls.Door(), web.New(web.Config{Catalog: cat}).Door()},
+		Doors:   []api.Door{s.calls.Door()},
 		Log:     s.cfg.Log,
 		Ready:   func(ctx context.Context) error { return s.db.Ping(ctx) },
 		Metrics: metrics.Handler(),
