@@ -1,0 +1,251 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+
+	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/api/algorithmia"
+	"github.com/stoa-project/stoa/internal/api/algorithmia/doortest"
+	"github.com/stoa-project/stoa/internal/cli"
+	"github.com/stoa-project/stoa/internal/importer"
+	"github.com/stoa-project/stoa/internal/manifest"
+	"github.com/stoa-project/stoa/internal/tensor"
+)
+
+func TestMain(m *testing.M) {
+	// Exit statuses are what the scripts look at.
+	os.Exit(testscript.RunMain(m, map[string]func() int{"stoa": runStoa})) //nolint:staticcheck,forbidigo // Main's functions would have to exit themselves
+}
+
+// runStoa is the program as the scripts run it: every terminal is off, unless
+// FAKE_TTY is set.
+func runStoa() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	tty := os.Getenv("FAKE_TTY") != ""
+	return cli.Run(ctx, os.Args[1:], cli.Env{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Home: os.Getenv("HOME"),
+		StdinTTY: tty, StdoutTTY: tty, StderrTTY: tty,
+	}, fakeDeps())
+}
+
+var report = importer.Report{
+	Framework: "caffe", Format: "Caffe V1 binary, prototxt", Files: []string{"net.caffemodel", "net.prototxt"},
+	Inputs:  []tensor.Spec{{Name: "data", DType: tensor.Float32, Shape: []int64{-1, 3, 224, 224}}},
+	Outputs: []tensor.Spec{{Name: "prob", DType: tensor.Float32, Shape: []int64{-1, 10}}},
+	Layers:  map[string]int{"Convolution": 3, "ReLU": 4}, Operators: map[string]int{"Conv": 3},
+	Parameters: 1234567, MACs: 2_000_000_000, WeightBytes: 4938268, MemoryBytes: 10 << 20, Opset: 17,
+	Unsupported: []string{"layer foo: Python"}, Notes: []string{"layer data was dropped"},
+}
+
+// fakeDeps stands for the importer, which has tests of its own: it looks
+// whether the files that it was told of are there.
+func fakeDeps() cli.Deps {
+	look := func(src fs.FS, files []string) error {
+		if len(files) == 0 {
+			entries, err := fs.ReadDir(src, ".")
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				if strings.HasPrefix(e.Name(), "net.") {
+					files = append(files, e.Name())
+				}
+			}
+		}
+		if len(files) == 0 {
+			return stoa.Errorf(stoa.NotFound, "there are no model files here")
+		}
+		for _, f := range files {
+			if b, err := fs.ReadFile(src, f); err != nil || bytes.HasPrefix(b, []byte("broken")) {
+				return stoa.Wrap(stoa.Invalid, err, "%s is no model", f)
+			}
+		}
+		return nil
+	}
+	return cli.Deps{
+		Version: "1.2.3",
+		Import: func(_ context.Context, j cli.ImportJob) (importer.Report, error) {
+			if err := look(j.Source, j.Options.Files); err != nil {
+				return importer.Report{}, err
+			}
+			r := report
+			r.Notes = append(r.Notes, fmt.Sprintf("options %+v", j.Options))
+			if j.Out != "" {
+				return r, os.WriteFile(j.Out, []byte("onnx"), 0o600)
+			}
+			return r, nil
+		},
+		Infer: func(_ context.Context, j cli.InferJob) (cli.Inferred, error) {
+			if err := look(j.Source, j.Files); err != nil {
+				return cli.Inferred{}, err
+			}
+			files := j.Files
+			if files == nil {
+				files = []string{"net.caffemodel"}
+			}
+			return cli.Inferred{Manifest: "name: " + j.Name + "\nkind: model\nmodel:\n  files: [" + strings.Join(files, ", ") + "]\n", Report: report}, nil
+		},
+		CheckONNX: func(_ context.Context, c cli.ONNXCheck) (cli.ONNXCheckResult, error) {
+			return cli.ONNXCheckResult{OK: c.Pairs[0].Want == "right.npy", MaxDiff: 0.5}, nil
+		},
+		Serve: func(_ context.Context, o cli.ServeOptions) error {
+			return stoa.Errorf(stoa.Conflict, "would serve %s at %s", filepath.Base(o.Data), o.Listen)
+		},
+		Checks: []cli.Check{{Name: "extra", Run: func(context.Context) cli.Finding {
+			return cli.Finding{State: cli.Good, Text: "from beneath"}
+		}}},
+	}
+}
+
+func newSystem() *doortest.System {
+	s := doortest.New()
+	v := s.Add("demo/echo/1.0.0", true, nil)
+	s.AddFile(v, "README.md", []byte("# Echo"))
+	s.Add("demo/echo/1.1.0", true, nil)
+	s.Add("demo/secret/0.1.0", false, nil)
+	s.Add("demo/fails/1.0.0", true, func(context.Context, stoa.Call) stoa.Result {
+		return stoa.Result{Err: &stoa.Error{Kind: stoa.Failed, Msg: "division by zero", Stack: "line 1\nline 2"}}
+	})
+	s.Add("demo/busy/1.0.0", true, func(context.Context, stoa.Call) stoa.Result {
+		return stoa.Result{Err: &stoa.Error{Kind: stoa.Busy, Msg: "the queue is full", RetryAfter: 3 * time.Second}}
+	})
+	s.Add("demo/slow/1.0.0", true, func(ctx context.Context, _ stoa.Call) stoa.Result {
+		<-ctx.Done()
+		return stoa.Result{Err: ctx.Err()}
+	})
+	return s
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			h, _ := newSystem().Handler(nil, algorithmia.Config{PublicURL: "http://stoa.example"})
+			s := httptest.NewServer(h)
+			e.Defer(s.Close)
+			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("URL", s.URL)
+			e.Setenv("STOA_SERVER", s.URL)
+			e.Setenv("STOA_KEY", doortest.DemoKey)
+			e.Setenv("OTHER_KEY", doortest.OtherKey)
+			return os.MkdirAll(filepath.Join(e.WorkDir, "home"), 0o700)
+		},
+	})
+}
+
+// TestEveryCommand holds what every command owes its user.
+func TestEveryCommand(t *testing.T) {
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
+			return
+		}
+		if c.Short == "" || c.Example == "" {
+			t.Errorf("%s has no description or no example", c.CommandPath())
+		}
+		for line := range strings.Lines(c.Example) {
+			if !strings.Contains(line, "stoa") {
+				t.Errorf("%s: example %q", c.CommandPath(), line)
+			}
+		}
+		if c.Runnable() && !c.HasSubCommands() && c.Flags().Lookup("json") == nil {
+			t.Errorf("%s has no --json", c.CommandPath())
+		}
+	}
+	walk(cli.New(cli.Env{}, cli.Deps{}))
+}
+
+// TestExampleManifest is valid and says what it is about.
+func TestExampleManifest(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "My-Net 2")
+	var out, errs bytes.Buffer
+	if code := cli.Run(t.Context(), []string{"init", dir}, cli.Env{Stdout: &out, Stderr: &errs}, cli.Deps{}); code != 0 {
+		t.Fatalf("%d: %s", code, errs.String())
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "stoa.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := manifest.Parse("stoa.yaml", b)
+	if err != nil || m.Name != "My_Net_2" || len(m.FileNames()) != 3 {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// TestMissing says by name what a build lacks.
+func TestMissing(t *testing.T) {
+	for _, args := range [][]string{{"serve"}, {"worker"}, {"inspect", "cli_test.go"}, {"import", "cli_test.go", "-o", "x"},
+		{"import", "cli_test.go", "-o", "x", "--check", "a=b"}, {"push", "cli_test.go", "--as", "me/x"}} {
+		var errs bytes.Buffer
+		if code := cli.Run(t.Context(), args, cli.Env{Stdout: &errs, Stderr: &errs}, cli.Deps{}); code != 1 || !strings.Contains(errs.String(), "this build of stoa has no") {
+			t.Errorf("%v: %d %s", args, code, errs.String())
+		}
+	}
+}
+
+// TestProgress draws a bar on a terminal and nowhere else.
+func TestProgress(t *testing.T) {
+	h, _ := newSystem().Handler(nil, algorithmia.Config{})
+	s := httptest.NewServer(h)
+	defer s.Close()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"stoa.yaml": "name: bar\nkind: model\nmodel:\n  files: [w]\n", "w": strings.Repeat("w", 100000)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tty := range []bool{true, false} {
+		var out, errs bytes.Buffer
+		code := cli.Run(t.Context(), []string{"push", dir, "--server", s.URL, "--key", doortest.DemoKey}, cli.Env{Stdout: &out, Stderr: &errs, StderrTTY: tty}, cli.Deps{})
+		if code != 0 || tty != strings.Contains(errs.String(), "reading") || strings.Contains(out.String(), "reading") {
+			t.Errorf("terminal %v: %d %q %q", tty, code, out.String(), errs.String())
+		}
+	}
+}
+
+// TestStopped ends by a signal with one word.
+func TestStopped(t *testing.T) {
+	started := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(started)
+		<-r.Context().Done()
+	}))
+	defer s.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-started
+		cancel()
+	}()
+	var errs bytes.Buffer
+	if code := cli.Run(ctx, []string{"ls", "--server", s.URL}, cli.Env{Stdout: &errs, Stderr: &errs}, cli.Deps{}); code != 1 || errs.String() != "stoa: stopped\n" {
+		t.Errorf("%d %q", code, errs.String())
+	}
+}
+
+// TestLocalError shows the cause of an error of this machine.
+func TestLocalError(t *testing.T) {
+	var errs bytes.Buffer
+	deps := cli.Deps{Serve: func(context.Context, cli.ServeOptions) error { return errors.New("the disk is on fire") }}
+	if code := cli.Run(t.Context(), []string{"serve"}, cli.Env{Stderr: &errs}, deps); code != 1 || !strings.Contains(errs.String(), "the disk is on fire") {
+		t.Errorf("%d %q", code, errs.String())
+	}
+}

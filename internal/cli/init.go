@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/manifest"
+)
+
+func (a *app) initCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "init [FOLDER]",
+		Short: "Write a stoa.yaml to begin with",
+		Long: `Write a stoa.yaml into a folder: what the model's files there say about inputs
+and outputs is filled in; where there is no model yet, the file is an example
+with comments. A stoa.yaml that exists is never changed.`,
+		Example: `  stoa init
+  stoa init mynet --name me/net`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	name := c.Flags().String("name", "", "name of the algorithm: owner/name, or name alone")
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		dir := firstOf(strings.Join(args, ""), ".")
+		path := filepath.Join(dir, manifest.FileName)
+		if _, err := os.Lstat(path); err == nil {
+			return stoa.Errorf(stoa.Conflict, "%s exists already, and is left as it is", path)
+		}
+		if *name == "" {
+			*name = nameFromFolder(dir)
+		}
+		text, from, err := a.firstManifest(c, dir, *name)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return stoa.Wrap(stoa.Invalid, err, "%s cannot be made: %v", dir, plainCause(err))
+		}
+		if err := writeFile(path, 0o644, []byte(text)); err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(a.env.Stdout, map[string]string{"file": path, "from": from})
+		}
+		fmt.Fprintf(a.env.Stdout, "wrote %s from %s\nlook it through, then: stoa push %s\n", path, from, dir)
+		return nil
+	}
+	return c
+}
+
+// firstManifest gives the manifest that the files of a folder suggest, or else
+// an example, and says which.
+func (a *app) firstManifest(c *cobra.Command, dir, name string) (text, from string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", "", stoa.Wrap(stoa.Invalid, err, "%s cannot be read: %v", dir, plainCause(err))
+	}
+	if len(entries) > 0 && a.deps.Infer != nil {
+		in, err := a.deps.Infer(c.Context(), InferJob{Source: os.DirFS(dir), Name: name})
+		switch {
+		case err == nil:
+			return in.Manifest, "the model's files", nil
+		case stoa.KindOf(err) != stoa.NotFound:
+			fmt.Fprintf(a.env.Stderr, "stoa: the files in %s could not be used: %s\n", dir, stoa.AsError(err).Msg)
+		}
+	}
+	return exampleManifest(name), "the example", nil
+}
+
+// nameFromFolder makes an algorithm's name of a folder's.
+func nameFromFolder(dir string) string {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "net"
+	}
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '_':
+			return r
+		case r == '-', r == '.', r == ' ':
+			return '_'
+		}
+		return -1
+	}, filepath.Base(abs))
+	name = strings.TrimLeft(name, "0123456789_")
+	if name == "" || len(name) > 100 {
+		return "net"
+	}
+	return name
+}
+
+// exampleManifest is a manifest that is valid, and says in comments what to
+// change.
+func exampleManifest(name string) string {
+	return `# What this algorithm is, and how it is called. See docs/manifest.md.
+name: ` + name + `
+kind: model
+tagline: Says what it does in one line
+tags: [picture]
+licence: Apache-2.0
+visibility: private        # or public: everybody with a key may call it
+
+model:
+  files: [net.onnx]        # in this folder
+
+input:
+  - picture:               # the call is a picture; leave input out to take arrays
+      width: 224
+      height: 224
+      colour: rgb
+      mean: [123.68, 116.78, 103.94]
+      scale: [0.0171, 0.0175, 0.0174]
+
+output:
+  - labels:                # the answer is the best labels; leave output out to give arrays
+      file: labels.txt     # one a line
+      top: 5
+
+sample:
+  file: samples/one.jpg    # an input that works: it is tried at every push
+`
+}

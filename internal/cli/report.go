@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/stoa-project/stoa/internal/importer"
+	"github.com/stoa-project/stoa/internal/tensor"
+)
+
+// printReport prints what an import found, for people.
+func printReport(w io.Writer, r *importer.Report) error {
+	format := r.Framework
+	if r.Format != "" {
+		format = r.Format
+	}
+	rows := [][]string{{"format", format}}
+	if len(r.Files) > 0 {
+		rows = append(rows, []string{"model files", strings.Join(r.Files, ", ")})
+	}
+	rows = append(rows, specRows("inputs", r.Inputs)...)
+	rows = append(rows, specRows("outputs", r.Outputs)...)
+	rows = append(rows,
+		[]string{"layers", counts(r.Layers)},
+		[]string{"operators", counts(r.Operators)},
+		[]string{"parameters", countText(r.Parameters) + " (" + bytesText(r.WeightBytes) + ")"},
+		[]string{"work", countText(r.MACs) + " multiply-adds a call"},
+		[]string{"memory", "about " + bytesText(r.MemoryBytes)},
+	)
+	if r.Opset > 0 {
+		rows = append(rows, []string{"ONNX opset", fmt.Sprint(r.Opset)})
+	}
+	rows = append(rows, lines("not supported", r.Unsupported)...)
+	rows = append(rows, lines("notes", r.Notes)...)
+	return table(w, slices.DeleteFunc(rows, func(r []string) bool { return r[len(r)-1] == "" }))
+}
+
+func specRows(head string, specs []tensor.Spec) [][]string {
+	var out []string
+	for _, s := range specs {
+		out = append(out, fmt.Sprintf("%s  %s %s", s.Name, s.DType, tensor.ShapeString(s.Shape)))
+	}
+	return lines(head, out)
+}
+
+// lines makes a row of each text, the first with the heading.
+func lines(head string, texts []string) [][]string {
+	var rows [][]string
+	for _, t := range texts {
+		rows = append(rows, []string{head, t})
+		head = ""
+	}
+	return rows
+}
+
+// counts writes how many there are of each, most first.
+func counts(m map[string]int) string {
+	names := slices.Sorted(maps.Keys(m))
+	slices.SortStableFunc(names, func(a, b string) int { return m[b] - m[a] })
+	parts := make([]string, 0, len(names))
+	for _, n := range names {
+		parts = append(parts, fmt.Sprintf("%d %s", m[n], n))
+	}
+	return strings.Join(parts, ", ")
+}
