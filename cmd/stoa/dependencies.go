@@ -1,9 +1,107 @@
 package main
 
-import "github.com/stoa-project/stoa/internal/cli"
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
 
-// dependencies is what the rooms beneath do for the commands that need no
-// server.
-func dependencies(version string) cli.Deps {
-	return cli.Deps{Version: version}
+	"github.com/stoa-project/stoa/internal/cli"
+	"github.com/stoa-project/stoa/internal/importer"
+	"github.com/stoa-project/stoa/internal/sandbox"
+	"github.com/stoa-project/stoa/internal/serve"
+)
+
+// dependencies gives the commands what the rooms beneath do for them.
+func dependencies(version, build string, stdin io.Reader, stdout io.Writer) cli.Deps {
+	library := func() string { return serve.FindLibrary(binDir()) }
+	return cli.Deps{
+		Version: version,
+		Build:   build,
+		Serve: func(ctx context.Context, o cli.ServeOptions) error {
+			return runServer(ctx, o, build)
+		},
+		Worker: func(ctx context.Context, o cli.WorkerOptions) error {
+			_, err := serve.Child(ctx, append([]string{"worker"}, o.Args...), stdin, stdout)
+			return err
+		},
+		Import: func(ctx context.Context, j cli.ImportJob) (importer.Report, error) {
+			return serve.ImportTo(ctx, j.Source, j.Options, j.Out)
+		},
+		CheckONNX: func(ctx context.Context, c cli.ONNXCheck) (cli.ONNXCheckResult, error) {
+			diff, notes, err := serve.Compare(ctx, library(), c.Model, pairs(c.Pairs))
+			return cli.ONNXCheckResult{OK: err == nil && diff <= serve.Tolerance, MaxDiff: diff, Notes: notes}, err
+		},
+		Checks: []cli.Check{
+			{Name: "ONNX Runtime", Run: func(context.Context) cli.Finding {
+				if path := library(); path != "" {
+					return cli.Finding{State: cli.Good, Text: "found at " + path}
+				}
+				return cli.Finding{State: cli.Bad, Text: "its library is not there", Remedy: "run make setup, or give stoa serve --onnxruntime PATH"}
+			}},
+			{Name: "isolation", Run: func(context.Context) cli.Finding {
+				return cli.Finding{
+					State:  cli.Warn,
+					Text:   fmt.Sprintf("workers and imports run with %v; they have no %v yet", sandbox.InForce(), sandbox.Missing()),
+					Remedy: "publish only files you trust",
+				}
+			}},
+		},
+	}
+}
+
+func pairs(in []cli.Pair) [][2]string {
+	out := make([][2]string, len(in))
+	for i, p := range in {
+		out[i] = [2]string{p.Input, p.Want}
+	}
+	return out
+}
+
+func runServer(ctx context.Context, o cli.ServeOptions, build string) error {
+	level := slog.LevelInfo
+	if o.Verbose {
+		level = slog.LevelDebug
+	}
+	// Ctrl-C ends the workers too; SIGTERM, as a service manager sends it before a
+	// restart, leaves them for the next server.
+	interrupted := notified(os.Interrupt)
+	s, err := serve.New(ctx, serve.Config{
+		Data: o.Data, Listen: o.Listen, PublicURL: o.PublicURL, Library: o.ONNXRuntime, Build: build,
+		Log:         slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		StopWorkers: interrupted,
+	})
+	if err != nil {
+		return err
+	}
+	if s.AdminKey != "" {
+		fmt.Printf("The administrator's key, shown this once: %s\nIt is also in %s\n", s.AdminKey, filepath.Join(o.Data, "admin-key"))
+	}
+	fmt.Printf("Stoa is at %s\n", s.URL())
+	return s.Run(ctx)
+}
+
+func binDir() string {
+	self, err := os.Executable()
+	if err != nil {
+		return "."
+	}
+	return filepath.Dir(self)
+}
+
+// buildID tells two builds of the same version apart, so that a worker of
+// another is not adopted: by the time and size of the program's file.
+func buildID(version string) string {
+	self, err := os.Executable()
+	if err != nil {
+		return version
+	}
+	var st syscall.Stat_t
+	if err := syscall.Stat(self, &st); err != nil {
+		return version
+	}
+	return fmt.Sprintf("%s-%x-%x", version, st.Mtim.Nano(), st.Size)
 }

@@ -12,16 +12,37 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/cli"
+	"github.com/stoa-project/stoa/internal/serve"
 )
 
 func main() {
+	os.Exit(run())
+}
+
+func run() int {
+	// Children of a server have their own ways with signals and none with people.
+	if child, err := serve.Child(context.Background(), os.Args[1:], os.Stdin, os.Stdout); child {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "stoa:", stoa.AsError(err))
+			return cli.ExitFailed
+		}
+		return cli.ExitOK
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	// A second signal ends the process at once, should the first not do.
 	context.AfterFunc(ctx, stop)
-	code := cli.Run(ctx, os.Args[1:], environment(), dependencies(version()))
-	stop()
-	os.Exit(code)
+	v := version()
+	return cli.Run(ctx, os.Args[1:], environment(), dependencies(v, buildID(v), os.Stdin, os.Stdout))
+}
+
+// notified tells whether a signal has come by now.
+func notified(sig os.Signal) func() bool {
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, sig)
+	return func() bool { return len(ch) > 0 }
 }
 
 func environment() cli.Env {
@@ -43,8 +64,14 @@ func environment() cli.Env {
 	}
 }
 
+// build is set by the Makefile.
+var build string
+
 // version gives what the build knows of itself: a tag, or the commit.
 func version() string {
+	if build != "" {
+		return build
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return ""

@@ -37,6 +37,7 @@ type Env struct {
 // an ability that this build lacks: its command says so by name.
 type Deps struct {
 	Version string // of this build
+	Build   string // tells two builds of the same version apart
 	Serve   func(ctx context.Context, o ServeOptions) error
 	Worker  func(ctx context.Context, o WorkerOptions) error
 	Import  func(ctx context.Context, j ImportJob) (importer.Report, error)
@@ -140,7 +141,7 @@ STOA_SERVER and STOA_KEY, else of the profile that "stoa login" wrote, else
 	root.AddCommand(
 		a.serveCommand(), a.workerCommand(), a.initCommand(), a.pushCommand(), a.callCommand(), a.lsCommand(), a.showCommand(),
 		a.versionsCommand(), a.rmCommand(), a.inspectCommand(), a.importCommand(), a.keysCommand(), a.loginCommand(),
-		a.doctorCommand(), a.versionCommand(),
+		a.doctorCommand(), a.versionCommand(), a.upCommand(), a.downCommand(),
 	)
 	return root
 }

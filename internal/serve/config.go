@@ -31,9 +31,10 @@ type Config struct {
 	Slots        int           // calls that a worker runs at once; default twice the processors
 	Queue        int           // calls that wait for a worker; default 256
 	DrainTime    time.Duration // for calls in flight when the server stops; default 30 s
-	// StopWorkers ends the workers with the server; otherwise they stay a minute
-	// for the next server to adopt.
-	StopWorkers bool
+	PublicURL    string        // at which callers see the server; "" takes the request's host
+	// StopWorkers is asked when the server ends: true ends the workers too, false
+	// leaves them a minute for the next server to adopt. nil is false.
+	StopWorkers func() bool
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -56,6 +57,9 @@ func (c Config) withDefaults() (Config, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	def(&c.Listen, "127.0.0.1:8080")
+	if c.StopWorkers == nil {
+		c.StopWorkers = func() bool { return false }
+	}
 	def(&c.BodyLimit, 10<<20)
 	def(&c.ResultLimit, 15<<20)
 	def(&c.WorkerMemory, machineMemory()/4*3)

@@ -57,7 +57,7 @@ func start(t testing.TB, data string, change func(*serve.Config)) *system {
 	t.Helper()
 	cfg := serve.Config{
 		Data: data, Listen: "127.0.0.1:0", Library: library(t), Build: "test", Self: []string{os.Args[0]},
-		StopWorkers: true,
+		StopWorkers: func() bool { return true },
 	}
 	if change != nil {
 		change(&cfg)
@@ -232,7 +232,7 @@ func TestCallsOutliveTheirWorker(t *testing.T) {
 
 func TestTheNextServerAdoptsTheWorkers(t *testing.T) {
 	data := t.TempDir()
-	linger := func(c *serve.Config) { c.StopWorkers = false }
+	linger := func(c *serve.Config) { c.StopWorkers = nil }
 	s := start(t, data, linger)
 	s.push(t, "../../demo/digits")
 	sample := firstSample(t, "../../demo/digits/samples")

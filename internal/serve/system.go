@@ -120,7 +120,7 @@ func (s *System) assemble(ctx context.Context) error {
 	calls := invoke.New(&targets{catalog: cat, fleet: s.fleet}, metrics)
 	s.calls = algorithmia.New(algorithmia.Config{
 		Invoker: calls, Catalog: cat, Publisher: cat, Accounts: accounts, Log: s.cfg.Log,
-		BodyLimit: s.cfg.BodyLimit, ResultLimit: s.cfg.ResultLimit,
+		PublicURL: s.cfg.PublicURL, BodyLimit: s.cfg.BodyLimit, ResultLimit: s.cfg.ResultLimit,
 	})
 	s.handler, err = api.New(api.Config{
 		Auth:    guarded{accounts, metrics},
@@ -238,7 +238,7 @@ func (s *System) release() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		var err error
-		if s.cfg.StopWorkers {
+		if s.cfg.StopWorkers() {
 			err = s.fleet.Stop(ctx)
 		} else {
 			err = s.fleet.Close()

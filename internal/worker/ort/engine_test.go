@@ -43,10 +43,12 @@ func four(name string) *onnx.ValueInfo {
 // slowWhenLarge is y = x + a loop's sum, whose trip count is the largest x: small
 // numbers are answered at once, a billion never.
 func slowWhenLarge() *onnx.Model {
-	bool1 := func(name string) *onnx.ValueInfo { return &onnx.ValueInfo{Name: name, DType: tensor.Bool} }
+	bool1 := func(name string) *onnx.ValueInfo {
+		return &onnx.ValueInfo{Name: name, DType: tensor.Bool, Shape: []onnx.Dim{}}
+	}
 	body := &onnx.Graph{
 		Name:    "body",
-		Inputs:  []*onnx.ValueInfo{{Name: "i", DType: tensor.Int64}, bool1("go"), four("acc")},
+		Inputs:  []*onnx.ValueInfo{{Name: "i", DType: tensor.Int64, Shape: []onnx.Dim{}}, bool1("go"), four("acc")},
 		Outputs: []*onnx.ValueInfo{bool1("on"), four("next")},
 		Nodes: []*onnx.Node{
 			{Op: "Identity", Inputs: []string{"go"}, Outputs: []string{"on"}},
