@@ -137,3 +137,40 @@ func TestAnotherLibraryIsRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func BenchmarkRunOfFourFloats(b *testing.B) {
+	dir := b.TempDir()
+	var w bytes.Buffer
+	m := slowWhenLarge()
+	m.Graph.Nodes = []*onnx.Node{{Op: "Add", Inputs: []string{"x", "one"}, Outputs: []string{"y"}}}
+	if err := onnx.Write(&w, m); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "m"), w.Bytes(), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	e, err := ort.New(ort.Config{Library: library(b), Fetcher: folder(dir), Scratch: dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	spec := func(name string) []tensor.Spec {
+		return []tensor.Spec{{Name: name, DType: tensor.Float32, Shape: []int64{4}}}
+	}
+	model := worker.Model{
+		ID: "m", Manifest: []byte(`{"kind":"model"}`), Inputs: spec("x"), Outputs: spec("y"),
+		Files: []blob.File{{Name: worker.ModelFile, Digest: "m"}},
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	if _, err := e.Load(ctx, model); err != nil {
+		b.Fatal(err)
+	}
+	items := []stoa.Value{{Type: stoa.JSON, Data: []byte("[1.5,-2.25,3.125,4]")}}
+	b.ReportAllocs()
+	for b.Loop() {
+		res, err := e.Run(ctx, "m", items)
+		if err != nil || res[0].Err != nil {
+			b.Fatal(err, res)
+		}
+	}
+}
