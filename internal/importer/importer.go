@@ -37,8 +37,8 @@ type Report struct {
 	Declared    []tensor.Spec  `json:"declared,omitempty"` // Inputs with the sizes that the file names where they may be others too
 	Layers      map[string]int `json:"layers"`             // source layer types and how many
 	Operators   map[string]int `json:"operators"`          // ONNX operators and how many
-	Parameters  int64          `json:"parameters"`
-	MACs        int64          `json:"macs"` // of one item, at the declared size; -1 unknown
+	Parameters  int64          `json:"parameters"`         // numbers in the weights of the source
+	MACs        int64          `json:"macs"`               // of one item, at the declared size; -1 unknown
 	WeightBytes int64          `json:"weight_bytes"`
 	MemoryBytes int64          `json:"memory_bytes"` // estimate of weights and the largest live set of activations
 	Opset       int64          `json:"opset"`
@@ -83,6 +83,7 @@ type Network struct {
 	Layers      map[string]int
 	Unsupported []string
 	Notes       []string
+	Parameters  int64            // numbers in the weights of the source; 0: as many as in Model
 	Bind        map[string]int64 // sizes that the file declares for named dimensions
 	Fold        bool             // the network was made here, and may be simplified
 }
@@ -189,6 +190,9 @@ func (i *Imported) finish(ctx context.Context, net *Network, opt Options) error 
 		return err
 	}
 	i.describe(free, declared)
+	if net.Parameters > 0 {
+		i.Report.Parameters = net.Parameters
+	}
 	return nil
 }
 

@@ -158,6 +158,7 @@ func readLayer(e *entry) (*layer, error) {
 	}
 	if e.name == "layers" {
 		l.typ = v1Word(l.typ)
+		m.all("param") // names of weights that layers share, in this encoding
 	}
 	if l.typ == "" {
 		return nil, m.doc.errorf(e.line, "layer %q has no type", cut(l.name))
