@@ -157,8 +157,18 @@ func inspect(ctx context.Context, plugs []Plug, src fs.FS, opt Options) (_ *Impo
 			return nil, err
 		}
 	}
+	im.Report.Unsupported, im.Report.Notes = few(im.Report.Unsupported), few(im.Report.Notes)
 	im.Report.Seconds = time.Since(began).Seconds()
 	return im, nil
+}
+
+// few shortens a list that a file could make as long as it likes.
+func few(list []string) []string {
+	const most = 100
+	if len(list) <= most {
+		return list
+	}
+	return append(slices.Clone(list[:most]), fmt.Sprintf("and %d more", len(list)-most))
 }
 
 // finish cuts, simplifies and checks the network, and fills in the report.
@@ -236,7 +246,8 @@ func (i *Imported) describe(free, declared *onnx.Shapes) {
 	}
 	r.Operators = map[string]int{}
 	for _, n := range g.Nodes {
-		r.Operators[n.Op]++
+		const longest = 60
+		r.Operators[n.Op[:min(len(n.Op), longest)]]++
 	}
 	if r.Layers == nil {
 		r.Layers = r.Operators

@@ -102,9 +102,9 @@ func TestCases(t *testing.T) {
 			t.Logf("ok, at most %.2g of the tolerance %.2g", worst, j.atol)
 		})
 	}
-	fmt.Printf("frameworks: %d of %d cases\n", passed, run)
+	fmt.Fprintf(os.Stdout, "frameworks: %d of %d cases\n", passed, run)
 	if run < len(jobs) {
-		fmt.Printf("frameworks: %d slow cases were not run\n", len(jobs)-run)
+		fmt.Fprintf(os.Stdout, "frameworks: %d slow cases were not run\n", len(jobs)-run)
 	}
 }
 

@@ -52,7 +52,7 @@ func TestImportMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestImportMemory$", "-test.v")
-	cmd.Env = append(os.Environ(), childVar+"="+dir)
+	cmd.Env = append(cmd.Environ(), childVar+"="+dir)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -64,7 +64,7 @@ func TestImportMemory(t *testing.T) {
 	}
 	const most = 2.2
 	ratio := float64(kib<<10) / float64(info.Size())
-	fmt.Printf("frameworks: importing VGG-16 of %d MB took %d MB at most, %.2f times the model\n", info.Size()>>20, kib>>10, ratio)
+	fmt.Fprintf(os.Stdout, "frameworks: importing VGG-16 of %d MB took %d MB at most, %.2f times the model\n", info.Size()>>20, kib>>10, ratio)
 	if ratio > most {
 		t.Errorf("%.2f times the model; at most %.1f is allowed", ratio, most)
 	}
@@ -87,5 +87,5 @@ func importOnly(t *testing.T, dir string) {
 		t.Skip("SKIPPED: this system does not tell the peak of memory")
 	}
 	_, after, _ := strings.Cut(string(status), "VmHWM:")
-	fmt.Printf("peak=%s\n", strings.Fields(after)[0])
+	fmt.Fprintf(os.Stdout, "peak=%s\n", strings.Fields(after)[0])
 }

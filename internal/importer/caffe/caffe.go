@@ -160,14 +160,17 @@ func sightBinary(name string, data []byte) (sighting, bool) {
 			return s, false
 		}
 		if (num == 2 || num == 100) && typ == protowire.BytesType {
-			s.v1 = num == 2
+			at := v2Fields
+			if s.v1 = num == 2; s.v1 {
+				at = v1Fields
+			}
 			length, m := protowire.ConsumeVarint(data[n:])
 			if m < 0 {
 				return s, false
 			}
 			body := data[n+m:]
 			body = body[:min(uint64(len(body)), length)]
-			wired, ok := sightLayer(body, s.v1)
+			wired, ok := sightLayer(body, at)
 			s.whole = wired || inputs
 			return s, ok
 		}
@@ -186,11 +189,7 @@ func sightBinary(name string, data []byte) (sighting, bool) {
 
 // sightLayer tells whether the first fields are those of a layer, and whether
 // they say where its input comes from or goes to.
-func sightLayer(data []byte, v1 bool) (wired, ok bool) { //nolint:revive // the encoding, not a switch of behaviour
-	at, top := v2Fields, protowire.Number(4)
-	if v1 {
-		at, top = v1Fields, 3
-	}
+func sightLayer(data []byte, at layerFields) (wired, ok bool) {
 	named, typed := false, false
 	for range 64 {
 		num, typ, n := protowire.ConsumeTag(data)
@@ -198,8 +197,8 @@ func sightLayer(data []byte, v1 bool) (wired, ok bool) { //nolint:revive // the 
 			break
 		}
 		named = named || num == at.name && typ == protowire.BytesType
-		typed = typed || num == at.typ && (typ == protowire.BytesType) != v1
-		wired = wired || num == top && typ == protowire.BytesType
+		typed = typed || num == at.typ && typ == at.typeKind
+		wired = wired || num == at.top && typ == protowire.BytesType
 		m := protowire.ConsumeFieldValue(num, typ, data[n:])
 		if m < 0 {
 			break

@@ -110,13 +110,13 @@ func (f *folder) dropIdle() {
 			p.Outputs[slices.Index(p.Outputs, in)] = out
 			f.producer[out] = p
 			rename[in] = out
-			for _, k := range kept {
-				for i, name := range k.Inputs {
-					k.Inputs[i] = resolve(name)
-				}
-			}
 		default:
 			kept = append(kept, n)
+		}
+	}
+	for _, k := range kept {
+		for i, name := range k.Inputs {
+			k.Inputs[i] = resolve(name)
 		}
 	}
 	f.graph.Nodes = kept
