@@ -37,8 +37,8 @@ type Report struct {
 	Declared    []tensor.Spec  `json:"declared,omitempty"` // Inputs with the sizes that the file names where they may be others too
 	Layers      map[string]int `json:"layers"`             // source layer types and how many
 	Operators   map[string]int `json:"operators"`          // ONNX operators and how many
-	Parameters  int64          `json:"parameters"`
-	MACs        int64          `json:"macs"` // of one item, at the declared size; -1 unknown
+	Parameters  int64          `json:"parameters"`         // numbers in the weights of the source
+	MACs        int64          `json:"macs"`               // of one item, at the declared size; -1 unknown
 	WeightBytes int64          `json:"weight_bytes"`
 	MemoryBytes int64          `json:"memory_bytes"` // estimate of weights and the largest live set of activations
 	Opset       int64          `json:"opset"`
@@ -94,6 +94,7 @@ type Network struct {
 	Layers      map[string]int
 	Unsupported []string
 	Notes       []string
+	Parameters  int64            // numbers in the weights of the source; 0: as many as in Model
 	Bind        map[string]int64 // sizes that the file declares for named dimensions
 	Fold        bool             // the network was made here, and may be simplified
 }
@@ -167,8 +168,18 @@ func inspect(ctx context.Context, plugs []Plug, src fs.FS, opt Options) (_ *Impo
 			return nil, err
 		}
 	}
+	im.Report.Unsupported, im.Report.Notes = few(im.Report.Unsupported), few(im.Report.Notes)
 	im.Report.Seconds = time.Since(began).Seconds()
 	return im, nil
+}
+
+// few shortens a list that a file could make as long as it likes.
+func few(list []string) []string {
+	const most = 100
+	if len(list) <= most {
+		return list
+	}
+	return append(slices.Clone(list[:most]), fmt.Sprintf("and %d more", len(list)-most))
 }
 
 // finish cuts, simplifies and checks the network, and fills in the report.
@@ -200,6 +211,9 @@ func (i *Imported) finish(ctx context.Context, net *Network, opt Options) error 
 		return err
 	}
 	i.describe(free, declared)
+	if net.Parameters > 0 {
+		i.Report.Parameters = net.Parameters
+	}
 	return nil
 }
 
@@ -243,7 +257,8 @@ func (i *Imported) describe(free, declared *onnx.Shapes) {
 	}
 	r.Operators = map[string]int{}
 	for _, n := range g.Nodes {
-		r.Operators[n.Op]++
+		const longest = 60
+		r.Operators[n.Op[:min(len(n.Op), longest)]]++
 	}
 	if r.Layers == nil {
 		r.Layers = r.Operators

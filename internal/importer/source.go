@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -109,14 +110,11 @@ func Open(paths ...string) (*Folder, []string, error) {
 // reason gives the cause of a file error without its path, which the message
 // has already.
 func reason(err error) string {
-	for {
-		switch e := err.(type) {
-		case *fs.PathError:
-			err = e.Err
-		default:
-			return err.Error()
-		}
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		return e.Err.Error()
 	}
+	return err.Error()
 }
 
 // Source is the opened files of one import.

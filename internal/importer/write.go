@@ -56,7 +56,10 @@ func (i *Imported) write(path, weights string) (names []string, err error) {
 		if err := onnx.Write(graph, i.model); err != nil {
 			return nil, failed(path, err)
 		}
-		return []string{filepath.Base(path)}, failed(path, graph.keep())
+		if err := graph.keep(); err != nil {
+			return nil, failed(path, err)
+		}
+		return []string{filepath.Base(path)}, nil
 	}
 	data, err := create(weights)
 	if err != nil {
@@ -73,7 +76,11 @@ func (i *Imported) write(path, weights string) (names []string, err error) {
 		}
 		names = append(names, filepath.Base(weights))
 	}
-	return names, failed(path, graph.keep())
+	if err := graph.keep(); err != nil {
+		_ = os.Remove(weights)
+		return nil, failed(path, err)
+	}
+	return names, nil
 }
 
 // failed names the file that could not be written.

@@ -207,7 +207,7 @@ func Sort(g *Graph) (bool, error) {
 	then := make([][]int, len(g.Nodes))
 	inOrder := true
 	for i, n := range g.Nodes {
-		n.eachInput(func(name string) {
+		n.EachInput(func(name string) {
 			if k, ok := maker[name]; ok {
 				waits[i]++
 				then[k] = append(then[k], i)

@@ -128,69 +128,66 @@ func nodeMACs(n *Node, s *Shapes) int64 {
 // peak finds the largest set of tensors that live at once, when nodes run in
 // their order and each tensor is freed after the last node that reads it.
 func peak(g *Graph, s *Shapes) int64 {
-	last := map[string]int{}
+	l := &liveness{shapes: s, last: map[string]int{}, live: map[string]int64{}}
 	for i, n := range g.Nodes {
-		for _, name := range n.Inputs {
-			last[name] = i
-		}
-		for k := range n.Attrs {
-			for _, sub := range n.Attrs[k].subgraphs() {
-				for _, inner := range sub.Nodes {
-					for _, name := range inner.Inputs {
-						last[name] = i
-					}
-				}
-			}
+		n.EachInput(func(name string) { l.last[name] = i })
+		for _, name := range n.Outputs {
+			l.last[name] = max(l.last[name], i) // one that nobody reads goes at once
 		}
 	}
 	for _, v := range g.Outputs {
-		last[v.Name] = len(g.Nodes)
+		l.last[v.Name] = len(g.Nodes)
 	}
-	size := func(name string) int64 {
-		t, shape := s.Of(name)
-		if t == tensor.Undefined {
-			t = tensor.Float32
-		}
-		return times(count(shape), max(t.Size(), 1))
-	}
-	live := int64(0)
 	for _, v := range g.TrueInputs() {
-		if n := size(v.Name); n >= 0 {
-			live = add(live, n)
-		} else {
-			return -1
-		}
+		l.alloc(v.Name)
 	}
-	most := live
-	weights := map[string]bool{}
-	for _, t := range g.Initializers {
-		weights[t.Name] = true
-	}
-	freed := map[string]bool{}
 	for i, n := range g.Nodes {
 		for _, name := range n.Outputs {
-			bytes := size(name)
-			if name == "" {
-				continue
-			}
-			if bytes < 0 {
-				return -1
-			}
-			live = add(live, bytes)
+			l.alloc(name)
 		}
-		most = max(most, live)
-		for _, name := range n.Inputs {
-			if name != "" && last[name] == i && !freed[name] && !weights[name] {
-				freed[name] = true
-				live -= max(size(name), 0)
-			}
-		}
+		n.EachInput(func(name string) { l.free(name, i) })
 		for _, name := range n.Outputs {
-			if _, used := last[name]; name != "" && !used && !freed[name] {
-				freed[name] = true
-				live -= max(size(name), 0)
-			}
+			l.free(name, i)
 		}
 	}
-	return most
+	if l.unknown {
+		return -1
+	}
+	return l.most
+}
+
+// liveness follows which tensors are there while nodes run. Weights are not
+// among them: they are never allocated.
+type liveness struct {
+	shapes  *Shapes
+	last    map[string]int   // the node after which a tensor goes
+	live    map[string]int64 // bytes
+	now     int64
+	most    int64
+	unknown bool
+}
+
+func (l *liveness) alloc(name string) {
+	if name == "" {
+		return
+	}
+	t, shape := l.shapes.Of(name)
+	if t == tensor.Undefined {
+		t = tensor.Float32
+	}
+	size := times(count(shape), max(t.Size(), 1))
+	if size < 0 {
+		l.unknown = true
+		return
+	}
+	l.live[name] = size
+	l.now = add(l.now, size)
+	l.most = max(l.most, l.now)
+}
+
+func (l *liveness) free(name string, node int) {
+	if l.last[name] == node {
+		l.now -= l.live[name]
+		delete(l.live, name)
+	}
 }

@@ -78,7 +78,7 @@ func (g *Graph) prune(given []string) error {
 		if !slices.ContainsFunc(n.Outputs, func(o string) bool { return needed[o] && !cut[o] }) {
 			continue
 		}
-		n.eachInput(func(name string) { needed[name] = true })
+		n.EachInput(func(name string) { needed[name] = true })
 		kept = append(kept, n)
 	}
 	slices.Reverse(kept)
@@ -112,8 +112,8 @@ func (g *Graph) prune(given []string) error {
 // Prune drops the nodes and initializers that no output needs.
 func (g *Graph) Prune() { _ = g.prune(nil) }
 
-// eachInput calls f for every tensor that a node reads, graphs within it too.
-func (n *Node) eachInput(f func(string)) {
+// EachInput calls f for every tensor that a node reads, graphs within it too.
+func (n *Node) EachInput(f func(string)) {
 	for _, name := range n.Inputs {
 		if name != "" {
 			f(name)
@@ -122,7 +122,7 @@ func (n *Node) eachInput(f func(string)) {
 	for i := range n.Attrs {
 		for _, g := range n.Attrs[i].subgraphs() {
 			for _, inner := range g.Nodes {
-				inner.eachInput(f)
+				inner.EachInput(f)
 			}
 			for _, o := range g.Outputs {
 				f(o.Name)

@@ -276,3 +276,20 @@ func unknownShape(rank int) []Dim {
 	}
 	return out
 }
+
+// Ints gives the elements of a small array of whole numbers, where all of them
+// follow from the model: shapes, axes and what is computed of them.
+func (s *Shapes) Ints(name string) ([]int64, bool) {
+	v := s.known[name].value
+	if v == nil {
+		return nil, false
+	}
+	out := make([]int64, len(v))
+	for i, e := range v {
+		if !e.fixed {
+			return nil, false
+		}
+		out[i] = e.n
+	}
+	return out, true
+}

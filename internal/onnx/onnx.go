@@ -313,6 +313,7 @@ func (t *Tensor) Floats() []float32 {
 		return converted[float64, float32](t.Tensor)
 	case tensor.Float16:
 		return halves(tensor.As[uint16](t.Tensor))
+	default:
 	}
 	ints := t.Ints()
 	if ints == nil {
@@ -344,8 +345,9 @@ func (t *Tensor) Ints() []int64 {
 		return converted[uint32, int64](t.Tensor)
 	case tensor.Uint64:
 		return converted[uint64, int64](t.Tensor)
+	default:
+		return nil
 	}
-	return nil
 }
 
 func converted[From, To tensor.Number](t tensor.Tensor) []To {

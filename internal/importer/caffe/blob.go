@@ -2,6 +2,7 @@ package caffe
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -94,19 +95,23 @@ func readWeights(file string, data []byte) (*weights, error) {
 // damaged names the file whose bytes make no sense; errors that say so
 // themselves stay.
 func damaged(file string, err error) error {
-	if e, ok := err.(*stoa.Error); ok {
+	var e *stoa.Error
+	if errors.As(err, &e) {
 		return e
 	}
 	return stoa.Wrap(stoa.Invalid, err, "%s: the file is damaged or cut off", file)
 }
 
 // layerFields says where a layer has its name, its type (a word, or a number in
-// the encoding of before 2015) and its blobs.
-type layerFields struct{ name, typ, blobs protowire.Number }
+// the encoding of before 2015), its tops and its blobs.
+type layerFields struct {
+	name, typ, top, blobs protowire.Number
+	typeKind              protowire.Type
+}
 
 var (
-	v1Fields = layerFields{4, 5, 6}
-	v2Fields = layerFields{1, 2, 7}
+	v1Fields = layerFields{name: 4, typ: 5, top: 3, blobs: 6, typeKind: protowire.VarintType}
+	v2Fields = layerFields{name: 1, typ: 2, top: 4, blobs: 7, typeKind: protowire.BytesType}
 )
 
 func (w *weights) layer(at layerFields, data []byte) error {

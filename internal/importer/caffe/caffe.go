@@ -160,14 +160,17 @@ func sightBinary(name string, data []byte) (sighting, bool) {
 			return s, false
 		}
 		if (num == 2 || num == 100) && typ == protowire.BytesType {
-			s.v1 = num == 2
+			at := v2Fields
+			if s.v1 = num == 2; s.v1 {
+				at = v1Fields
+			}
 			length, m := protowire.ConsumeVarint(data[n:])
 			if m < 0 {
 				return s, false
 			}
 			body := data[n+m:]
 			body = body[:min(uint64(len(body)), length)]
-			wired, ok := sightLayer(body, s.v1)
+			wired, ok := sightLayer(body, at)
 			s.whole = wired || inputs
 			return s, ok
 		}
@@ -186,11 +189,7 @@ func sightBinary(name string, data []byte) (sighting, bool) {
 
 // sightLayer tells whether the first fields are those of a layer, and whether
 // they say where its input comes from or goes to.
-func sightLayer(data []byte, v1 bool) (wired, ok bool) { //nolint:revive // the encoding, not a switch of behaviour
-	at, top := v2Fields, protowire.Number(4)
-	if v1 {
-		at, top = v1Fields, 3
-	}
+func sightLayer(data []byte, at layerFields) (wired, ok bool) {
 	named, typed := false, false
 	for range 64 {
 		num, typ, n := protowire.ConsumeTag(data)
@@ -198,8 +197,8 @@ func sightLayer(data []byte, v1 bool) (wired, ok bool) { //nolint:revive // the 
 			break
 		}
 		named = named || num == at.name && typ == protowire.BytesType
-		typed = typed || num == at.typ && (typ == protowire.BytesType) != v1
-		wired = wired || num == top && typ == protowire.BytesType
+		typed = typed || num == at.typ && typ == at.typeKind
+		wired = wired || num == at.top && typ == protowire.BytesType
 		m := protowire.ConsumeFieldValue(num, typ, data[n:])
 		if m < 0 {
 			break
@@ -212,38 +211,14 @@ func sightLayer(data []byte, v1 bool) (wired, ok bool) { //nolint:revive // the 
 // Import reads a description and the weights that go with it.
 func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, error) {
 	files := job.Candidate.Files
-	first, err := open(job.Source, files[0])
-	if err != nil {
-		return nil, err
-	}
 	out := &importer.Network{Files: slices.Clone(files), Format: job.Candidate.Format, Fold: true, Bind: map[string]int64{}}
-	var (
-		desc *message
-		w    *weights
-	)
-	if looksLikeText(first) {
-		desc, err = parseText(files[0], first)
-	} else {
-		desc, err = parseBinary(files[0], first)
-		if err == nil {
-			w, err = readWeights(files[0], first)
-		}
-	}
+	desc, w, err := read(job)
 	if err != nil {
 		return nil, err
-	}
-	if len(files) > 1 {
-		data, err := open(job.Source, files[1])
-		if err != nil {
-			return nil, err
-		}
-		if w, err = readWeights(files[1], data); err != nil {
-			return nil, err
-		}
 	}
 	n, err := describe(desc)
 	if err != nil {
-		return nil, err
+		return nil, alone(desc, err)
 	}
 	out.Layers, out.Notes = n.source, n.notes
 	if out.Unsupported = unsupported(n); len(out.Unsupported) > 0 {
@@ -260,15 +235,55 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 		return nil, err
 	}
 	c, err := convert(n, w, extra)
-	if stoa.KindOf(err) == stoa.Unsupported && err != nil {
-		out.Unsupported = []string{stoa.AsError(err).Msg}
+	if err != nil && stoa.KindOf(err) == stoa.Unsupported {
+		out.Unsupported = []string{strings.TrimPrefix(stoa.AsError(err).Msg, desc.doc.file+": ")}
 		return out, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, alone(desc, err)
 	}
 	c.finish(out, desc)
 	return out, nil
+}
+
+// read reads the files of a candidate: a text and perhaps weights, or weights
+// that hold the description too.
+func read(job importer.Job) (*message, *weights, error) {
+	files := job.Candidate.Files
+	first, err := open(job.Source, files[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	if !looksLikeText(first) {
+		desc, err := parseBinary(files[0], first)
+		if err != nil {
+			return nil, nil, err
+		}
+		desc.doc.binary = true
+		w, err := readWeights(files[0], first)
+		return desc, w, err
+	}
+	desc, err := parseText(files[0], first)
+	if err != nil || len(files) == 1 {
+		return desc, nil, err
+	}
+	second, err := open(job.Source, files[1])
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := readWeights(files[1], second)
+	return desc, w, err
+}
+
+// alone says what to do where weights that came without a description turned
+// out to hold none that is good for running the network.
+func alone(desc *message, err error) error {
+	if !desc.doc.binary {
+		return err
+	}
+	e := stoa.AsError(err)
+	return stoa.Wrap(e.Kind, err, "%s holds weights of Caffe, and what it says of the network is not enough to run it: add the deploy .prototxt (%s)",
+		desc.doc.file, strings.TrimPrefix(e.Msg, desc.doc.file+": "))
 }
 
 func open(s *importer.Source, name string) ([]byte, error) {
@@ -356,6 +371,11 @@ func (n *net) sizes(w *weights) error {
 func (c *converter) finish(out *importer.Network, desc *message) {
 	out.Model = &onnx.Model{
 		IRVersion: onnx.IRVersion, Opsets: []onnx.OpsetID{{Version: onnx.Opset}}, Producer: "stoa", Graph: c.graph,
+	}
+	for _, l := range c.net.layers {
+		for _, b := range l.blobs {
+			out.Parameters += b.elements()
+		}
 	}
 	// Layers without weights of their own leave some that nobody reads.
 	out.Model.Graph.Prune()

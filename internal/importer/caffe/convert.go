@@ -1,7 +1,9 @@
 package caffe
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,7 +74,11 @@ type converter struct {
 	used     map[string]bool // tensors that some node reads
 	fresh    map[string]bool // tensors that the present layer has made for itself
 	read     map[string]bool // blobs whose current value some layer reads
-	order    []string        // blobs in the order of their last write
+	wrote    map[string]int  // blobs, and when they were last written
+	puts     int
+	inputs   map[string]bool
+	next     map[string]int // by name, the number to try next to make it unique
+	room     int64          // numbers that fillers may still make
 	missing  []string        // layers without weights
 	notes    []string
 }
@@ -86,6 +92,7 @@ func convert(n *net, w *weights, extra map[string]blob) (*converter, error) {
 			net: n, weights: w, extra: extra, dynamic: dynamic, filled: map[string]bool{},
 			graph: &onnx.Graph{Name: cut(n.name)}, current: map[string]value{}, writes: map[string]int{}, names: map[string]bool{},
 			nodes: map[string]bool{}, producer: map[string]*onnx.Node{}, used: map[string]bool{}, read: map[string]bool{},
+			wrote: map[string]int{}, inputs: map[string]bool{}, next: map[string]int{}, room: maxFiller,
 		}
 		if c.graph.Name == "" {
 			c.graph.Name = "net"
@@ -128,7 +135,7 @@ func freeAxes(n *net) axes {
 
 func (c *converter) run() error {
 	for _, in := range c.net.inputs {
-		c.names[in.name] = true
+		c.names[in.name], c.inputs[in.name] = true, true
 	}
 	for _, l := range c.net.layers {
 		for _, t := range l.tops {
@@ -192,7 +199,8 @@ func (c *converter) input(in input) error {
 func (c *converter) put(blob string, v value) {
 	c.current[blob] = v
 	c.read[blob] = false
-	c.order = append(slices.DeleteFunc(c.order, func(s string) bool { return s == blob }), blob)
+	c.puts++
+	c.wrote[blob] = c.puts
 }
 
 func (c *converter) layer(l *layer) error {
@@ -250,16 +258,13 @@ func (c *converter) attach(l *layer) {
 
 // outputs names the blobs that nobody reads, in the order in which they are made.
 func (c *converter) outputs() error {
-	for _, b := range c.order {
+	blobs := slices.SortedFunc(maps.Keys(c.wrote), func(a, b string) int { return cmp.Compare(c.wrote[a], c.wrote[b]) })
+	for _, b := range blobs {
 		v := c.current[b]
-		if c.read[b] {
+		if c.read[b] || c.inputs[b] && v.name == b {
 			continue
 		}
-		if slices.ContainsFunc(c.net.inputs, func(in input) bool { return in.name == b && v.name == b }) {
-			continue
-		}
-		if v.name != b && c.producer[b] == nil && !c.isInput(b) {
-			c.names[b] = false
+		if v.name != b && c.producer[b] == nil && !c.inputs[b] {
 			c.emit("Identity", b, []string{v.name})
 			v.name = b
 		}
@@ -269,10 +274,6 @@ func (c *converter) outputs() error {
 		return stoa.Errorf(stoa.Invalid, "%s: the network has no output", c.net.doc.file)
 	}
 	return nil
-}
-
-func (c *converter) isInput(name string) bool {
-	return slices.ContainsFunc(c.net.inputs, func(in input) bool { return in.name == name })
 }
 
 // pin takes the number of a dimension for good: it may not change any more.
@@ -294,12 +295,16 @@ func (c *converter) pinAll(ds []dim) []int64 {
 func (c *converter) in(l *layer, i int) value { return c.current[l.bottoms[i]] }
 
 // unique finds a name for a tensor.
-func (c *converter) unique(base string) string {
+func (c *converter) unique(base string) string { return c.free(base, c.names) }
+
+// free takes a name that is not taken yet: base, or base with a number.
+func (c *converter) free(base string, taken map[string]bool) string {
 	name := base
-	for i := 1; c.names[name]; i++ {
-		name = base + "_" + strconv.Itoa(i)
+	for taken[name] {
+		c.next[base]++
+		name = base + "_" + strconv.Itoa(c.next[base])
 	}
-	c.names[name] = true
+	taken[name] = true
 	return name
 }
 
@@ -329,7 +334,7 @@ func (c *converter) set(l *layer, i int, name string, shape []dim) {
 	}
 	top := l.tops[i]
 	c.writes[top]--
-	last := c.writes[top] == 0 && c.producer[top] == nil && !c.isInput(top)
+	last := c.writes[top] == 0 && c.producer[top] == nil && !c.inputs[top]
 	if n := c.producer[name]; n != nil && c.fresh[name] && !c.used[name] && n.Outputs[0] == name {
 		to := top
 		if !last {
@@ -338,21 +343,11 @@ func (c *converter) set(l *layer, i int, name string, shape []dim) {
 		delete(c.producer, name)
 		delete(c.fresh, name)
 		n.Outputs[0] = to
-		n.Name = c.nodeName(l.name)
+		n.Name = c.free(l.name, c.nodes)
 		c.producer[to] = n
 		name = to
 	}
 	c.put(top, value{name: name, shape: shape})
-}
-
-// nodeName gives the node that makes a layer's answer the layer's name.
-func (c *converter) nodeName(base string) string {
-	name := base
-	for i := 1; c.nodes[name]; i++ {
-		name = base + "_" + strconv.Itoa(i)
-	}
-	c.nodes[name] = true
-	return name
 }
 
 // constant adds an initializer and gives its name.

@@ -110,7 +110,7 @@ func (c *converter) convolve(l *layer, group int64) error {
 		return c.invalid(l, "%d channels in, %d out and %d groups do not fit", channels, out, group)
 	}
 	inputs, err := c.kernel(l, x, append([]int64{out, channels / group}, w.kernel...), out)
-	if err != nil || inputs == nil {
+	if err != nil {
 		return err
 	}
 	shape := []dim{x.shape[0], {n: out}}
@@ -126,18 +126,18 @@ func (c *converter) convolve(l *layer, group int64) error {
 	return nil
 }
 
-// kernel gives the inputs of a convolution: what comes in, weights and bias. It
-// gives none where the layer has no weights, after giving the top a shape is
-// no longer of use: the network is refused at the end.
+// kernel gives the inputs of a convolution: what comes in, weights and bias.
 func (c *converter) kernel(l *layer, x value, shape []int64, out int64) ([]string, error) {
 	p := l.msg.sub("convolution_param")
-	n, err := tensor.Elements(shape)
-	if err != nil {
-		return nil, c.invalid(l, "its weights would have the shape %s", tensor.ShapeString(shape))
-	}
-	var weight tensor.Tensor
+	var (
+		weight tensor.Tensor
+		err    error
+	)
 	ok := true
-	if f := p.sub("weight_filler"); len(l.blobs) == 0 && f.str("type", "") == "bilinear" && len(shape) == 4 && n <= maxFiller {
+	if f := p.sub("weight_filler"); len(l.blobs) == 0 && f.str("type", "") == "bilinear" && len(shape) == 4 {
+		if _, err := c.allot(l, shape); err != nil {
+			return nil, err
+		}
 		weight = bilinear(shape)
 	} else if weight, ok, err = c.need(l, 0, "weight", shape...); err != nil {
 		return nil, err
@@ -171,7 +171,7 @@ func (c *converter) deconvolution(l *layer) error {
 		return c.invalid(l, "%d channels in, %d out and %d groups do not fit", channels, out, group)
 	}
 	inputs, err := c.kernel(l, x, append([]int64{channels, out / group}, w.kernel...), out)
-	if err != nil || inputs == nil {
+	if err != nil {
 		return err
 	}
 	shape := []dim{x.shape[0], {n: out}}

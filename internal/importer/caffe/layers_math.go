@@ -212,6 +212,9 @@ func (c *converter) argMax(l *layer) error {
 	in, axis := x.name, 1
 	shape := append([]dim{}, x.shape...)
 	whole := !p.has("axis")
+	if x.rank() == 0 {
+		return c.invalid(l, "its input is a single number")
+	}
 	if whole {
 		in = c.op(l, "Flatten", []string{in}, onnx.AInt("axis", 1))
 		shape = []dim{x.shape[0], product(x.shape[1:])}

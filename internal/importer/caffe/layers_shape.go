@@ -457,9 +457,9 @@ func (c *converter) dummyData(l *layer) error {
 		if filler.str("type", "constant") != "constant" {
 			return c.refuse(l, "numbers by chance are not supported")
 		}
-		n, err := tensor.Elements(shape)
-		if err != nil || n > maxFiller {
-			return c.invalid(l, "it asks for an array of %s", tensor.ShapeString(shape))
+		n, err := c.allot(l, shape)
+		if err != nil {
+			return err
 		}
 		t := filled(n, float32(filler.float("value", 0)))
 		t.Shape = shape

@@ -2,6 +2,7 @@ package caffe
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -39,7 +40,7 @@ type net struct {
 	layers []*layer
 	source map[string]int // layer types of the file and how many, all phases
 	notes  []string
-	v1     bool
+	made   map[string]bool // names of inputs
 }
 
 // input is a blob that callers fill. A nil shape is not known.
@@ -83,7 +84,7 @@ var droppedLayers = map[string]bool{
 
 // describe makes a net of a description, text or binary.
 func describe(m *message) (*net, error) {
-	n := &net{doc: m.doc, name: m.str("name", ""), source: map[string]int{}}
+	n := &net{doc: m.doc, name: m.str("name", ""), source: map[string]int{}, made: map[string]bool{}}
 	if err := n.declaredInputs(m); err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func describe(m *message) (*net, error) {
 		if len(all) > 0 {
 			return nil, m.doc.errorf(old[0].line, "the file has both layer { } and layers { }; upgrade the old ones")
 		}
-		all, n.v1 = old, true
+		all = old
 	}
 	stages := deployStages(all)
 	var fallback []*layer
@@ -104,7 +105,7 @@ func describe(m *message) (*net, error) {
 		if err != nil {
 			return nil, err
 		}
-		n.source[l.typ]++
+		n.countType(l.typ)
 		switch {
 		case !included(l.msg, stages):
 			if dataLayers[l.typ] {
@@ -127,6 +128,21 @@ func describe(m *message) (*net, error) {
 	return n, m.doc.err
 }
 
+// countType counts a layer for the report. Types that nobody has heard of could
+// be as many as a file has words.
+func (n *net) countType(typ string) {
+	const most = 200
+	if _, ok := n.source[cut(typ)]; !ok && len(n.source) >= most {
+		typ = "other"
+	}
+	n.source[cut(typ)]++
+}
+
+func (n *net) addInput(in input) {
+	n.inputs = append(n.inputs, in)
+	n.made[in.name] = true
+}
+
 // declaredInputs reads input with input_shape, or with four input_dim each.
 func (n *net) declaredInputs(m *message) error {
 	names := m.all("input")
@@ -142,7 +158,7 @@ func (n *net) declaredInputs(m *message) error {
 		default:
 			return m.doc.errorf(e.line, "input %q has no size: add input_shape { dim: … }", cut(e.text))
 		}
-		n.inputs = append(n.inputs, in)
+		n.addInput(in)
 	}
 	return m.doc.err
 }
@@ -158,6 +174,7 @@ func readLayer(e *entry) (*layer, error) {
 	}
 	if e.name == "layers" {
 		l.typ = v1Word(l.typ)
+		m.all("param") // names of weights that layers share, in this encoding
 	}
 	if l.typ == "" {
 		return nil, m.doc.errorf(e.line, "layer %q has no type", cut(l.name))
@@ -209,7 +226,7 @@ func (n *net) inputLayer(l *layer) error {
 		if len(shapes) == 0 {
 			return n.doc.errorf(l.line, "%s has no size: add input_param { shape { dim: … } }", l.at())
 		}
-		n.inputs = append(n.inputs, input{name: top, shape: shapes[min(i, len(shapes)-1)].sub.ints("dim"), line: l.line})
+		n.addInput(input{name: top, shape: shapes[min(i, len(shapes)-1)].sub.ints("dim"), line: l.line})
 	}
 	return nil
 }
@@ -218,24 +235,21 @@ func (n *net) inputLayer(l *layer) error {
 // no input of that name was declared.
 func (n *net) dataLayer(l *layer) {
 	for i, top := range l.tops {
-		if slices.ContainsFunc(n.inputs, func(in input) bool { return in.name == top }) {
+		if n.made[top] {
 			continue
 		}
 		in := input{name: top, line: l.line, from: l}
 		if p := l.msg.sub("memory_data_param"); p != nil && i == 0 {
 			in.shape = []int64{p.int("batch_size", 1), p.int("channels", 0), p.int("height", 0), p.int("width", 0)}
 		}
-		n.inputs = append(n.inputs, in)
+		n.addInput(in)
 	}
 }
 
 // adopt takes data layers of the training phase as inputs, for files that have
 // no other: their tops are wanted, and nothing makes them.
 func (n *net) adopt(layers []*layer) {
-	made := map[string]bool{}
-	for _, in := range n.inputs {
-		made[in.name] = true
-	}
+	made := maps.Clone(n.made)
 	wanted := map[string]bool{}
 	for _, l := range n.layers {
 		for _, b := range l.bottoms {

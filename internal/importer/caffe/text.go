@@ -38,8 +38,9 @@ type entry struct {
 
 // document is what all messages of one file share.
 type document struct {
-	file string
-	err  error // the first value that was not of the type asked for
+	file   string
+	binary bool
+	err    error // the first value that was not of the type asked for
 }
 
 func (d *document) fail(line int, format string, args ...any) {

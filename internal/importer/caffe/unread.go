@@ -46,7 +46,7 @@ func (c *converter) unread(desc *message) []string {
 	}
 	for _, e := range desc.fields {
 		if !e.used && !ignored[e.name] {
-			notes = append(notes, fmt.Sprintf("field %q (line %d) is not known and was ignored", cut(e.name), e.line))
+			notes = append(notes, fmt.Sprintf("field %q is not known and was ignored", cut(e.name)))
 		}
 	}
 	slices.Sort(notes)

@@ -66,8 +66,19 @@ func (w *weights) name() string {
 	return w.file
 }
 
-// maxFiller bounds what a filler makes, for which the file has no bytes.
+// maxFiller bounds the numbers that all fillers of a network make, for which
+// the files have no bytes.
 const maxFiller = 1 << 24
+
+// allot takes what an array needs off what fillers may make.
+func (c *converter) allot(l *layer, shape []int64) (int64, error) {
+	n, err := tensor.Elements(shape)
+	if err != nil || n > c.room {
+		return 0, c.invalid(l, "it asks for an array of %s of which the files hold nothing", tensor.ShapeString(shape))
+	}
+	c.room -= n
+	return n, nil
+}
 
 // needOr is need for an array that Caffe can make itself: from a filler that
 // gives one number everywhere. The default filler gives otherwise.
@@ -79,9 +90,9 @@ func (c *converter) needOr(l *layer, i int, filler *message, otherwise float64, 
 		c.lack(l)
 		return tensor.Tensor{}, false, nil
 	}
-	n, err := tensor.Elements(shape)
-	if err != nil || n > maxFiller {
-		return tensor.Tensor{}, false, c.invalid(l, "it asks for an array of %s", tensor.ShapeString(shape))
+	n, err := c.allot(l, shape)
+	if err != nil {
+		return tensor.Tensor{}, false, err
 	}
 	v := filler.float("value", otherwise)
 	if filler != nil && !filler.has("value") {
