@@ -34,7 +34,7 @@ input:
       width: 96
       height: 96
       mean: 127.5
-      scale: [0.1, 0.2, 3e-1]
+      scale: [0.1, 0.2, 0.3]
 output:
   - labels:
       file: labels.txt
@@ -83,7 +83,7 @@ func TestParse(t *testing.T) {
 
 func TestParseSampleJSON(t *testing.T) {
 	t.Parallel()
-	m, err := manifest.Parse("x", []byte("kind: model\nmodel: {files: m.onnx}\nsample:\n  json: {a: [1, 2.5, true, ~, x, 0x10], b: 9007199254740993}\n"))
+	m, err := manifest.Parse("x", []byte("kind: model\nmodel: {files: m.onnx}\nsample:\n  json: {a: [1, 2.5, true, ~, x, 0x10, 3e-1, \"4\"], b: 9007199254740993}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestParseSampleJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"a":[1,2.5,true,null,"x",16],"b":9007199254740993}`; string(v.Data) != want || v.Type != stoa.JSON {
+	if want := `{"a":[1,2.5,true,null,"x",16,0.3,"4"],"b":9007199254740993}`; string(v.Data) != want || v.Type != stoa.JSON {
 		t.Errorf("got %s %s, want %s", v.Type, v.Data, want)
 	}
 	text, err := m.JSON()

@@ -39,8 +39,6 @@ func array(t testing.TB, name string) []float32 {
 	return tensor.As[float32](x)
 }
 
-func binary(data []byte) stoa.Value { return stoa.Value{Type: stoa.Binary, Data: data} }
-
 func oneInput(shape ...int64) media.Graph {
 	return media.Graph{
 		Inputs:  []tensor.Spec{{Name: "data", DType: tensor.Float32, Shape: shape}},
@@ -78,7 +76,7 @@ func TestScenesPicture(t *testing.T) {
 	t.Parallel()
 	p := &media.Picture{Mean: []float64{127.5}, Scale: []float64{1 / 127.5}}
 	a := adapter(t, []media.Input{{Picture: p}}, nil, oneInput(-1, 3, 96, 96))
-	it, err := a.Decode(binary(asset(t, "caffe/colorization-landscape/mountains.jpg")))
+	it, err := a.Decode(binaryValue(asset(t, "caffe/colorization-landscape/mountains.jpg")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +92,7 @@ func TestScenesPicture(t *testing.T) {
 func TestLightnessPlane(t *testing.T) {
 	t.Parallel()
 	a := adapter(t, []media.Input{{Picture: &media.Picture{Colour: "lab-l"}}}, nil, oneInput(1, 1, 64, 64))
-	it, err := a.Decode(binary(asset(t, "caffe/colorization-landscape/mountains_grey.png")))
+	it, err := a.Decode(binaryValue(asset(t, "caffe/colorization-landscape/mountains_grey.png")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +109,7 @@ func TestLabPicture(t *testing.T) {
 	g := oneInput(1, 1, 64, 64)
 	g.Outputs[0].Shape = []int64{1, 2, 16, 16}
 	a := adapter(t, []media.Input{{Picture: &media.Picture{Colour: "lab-l"}}}, []media.Output{{Lab: &media.Lab{}}}, g)
-	it, err := a.Decode(binary(asset(t, "caffe/colorization-landscape/mountains_grey.png")))
+	it, err := a.Decode(binaryValue(asset(t, "caffe/colorization-landscape/mountains_grey.png")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +153,7 @@ func TestDigitPictures(t *testing.T) {
 	a := adapter(t, []media.Input{{Picture: &media.Picture{Colour: "grey", Scale: []float64{0.00390625}}}}, nil, oneInput(-1, 1, 28, 28))
 	want := array(t, "caffe/lenet-mnist/mnist10.in.data.npy")
 	for i, name := range strings.Fields("00_is_7 01_is_2 02_is_1 03_is_0 04_is_4 05_is_1 06_is_4 07_is_9 08_is_5 09_is_9") {
-		it, err := a.Decode(binary(asset(t, "caffe/lenet-mnist/t10k_"+name+".png")))
+		it, err := a.Decode(binaryValue(asset(t, "caffe/lenet-mnist/t10k_"+name+".png")))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -119,7 +119,7 @@ func (t *gammaTable) level(v float32) byte {
 	return t[int(min(v, 1)*gammaSteps+0.5)]
 }
 
-// greyOf gives the luma of Rec. 601 with OpenCV's 14-bit weights.
+// greyOf gives the luma of Rec. 601 with OpenCV's 15-bit weights.
 func greyOf(r, g, b byte) byte {
-	return byte((uint32(r)*4899 + uint32(g)*9617 + uint32(b)*1868 + 1<<13) >> 14)
+	return byte((uint32(r)*9798 + uint32(g)*19235 + uint32(b)*3735 + 1<<14) >> 15)
 }

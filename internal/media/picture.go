@@ -113,17 +113,31 @@ func onCanvas(m *bitmap, at image.Point, w, h int) *bitmap {
 // damagedBy says what is wrong with a picture in the words of its decoder,
 // which speak of the bytes only.
 func damagedBy(format string, err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return damaged(format, err, "it is cut short")
-	}
 	why := err.Error()
 	for _, prefix := range []string{"jpeg: ", "png: ", "gif: ", "bmp: ", "tiff: ", "webp: ", "vp8: ", "vp8l: ", "riff: ", "invalid JPEG format: ", "invalid format: ", "unsupported JPEG feature: ", "unsupported feature: "} {
 		why = strings.TrimPrefix(why, prefix)
 	}
-	if strings.Contains(err.Error(), "unsupported") {
-		return damaged(format, err, "it has a feature that is not supported: "+strings.TrimPrefix(why, "unsupported "))
+	switch {
+	case isCutShort(err):
+		why = "it is cut short"
+	case isUnsupported(err):
+		why = "it has a feature that is not supported: " + why
+	default:
+		why = "it is damaged: " + why
 	}
-	return damaged(format, err, "it is damaged: "+why)
+	return damaged(format, err, why)
+}
+
+func isCutShort(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, png.FormatError(io.ErrUnexpectedEOF.Error())) // as its zlib reader's errors become
+}
+
+func isUnsupported(err error) bool {
+	var j jpeg.UnsupportedError
+	var p png.UnsupportedError
+	var t tiff.UnsupportedError
+	return errors.As(err, &j) || errors.As(err, &p) || errors.As(err, &t) || errors.Is(err, bmp.ErrUnsupported)
 }
 
 func damaged(format string, err error, why string) error {
