@@ -1,47 +1,152 @@
 // Package manifest reads and checks stoa.yaml, the one file that says all there
 // is to say about an algorithm. Its types are nouns that rooms use. What it
 // refuses it refuses by file, line, column and field, with the nearest known
-// name.
+// name, and all of it at once.
 package manifest
 
-import "github.com/stoa-project/stoa/internal/media"
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/media"
+)
 
 // FileName is the manifest's name in a bundle.
 const FileName = "stoa.yaml"
 
+// The tags doc, enum, min, max and pattern of these types are what Schema and
+// the checks read; see package media for those of inputs and outputs.
+
 // Manifest is stoa.yaml.
 type Manifest struct {
-	Name       string         `json:"name,omitempty"` // owner/name, or name alone for the caller's own
-	Kind       string         `json:"kind"`           // model
-	Tagline    string         `json:"tagline,omitempty"`
-	Tags       []string       `json:"tags,omitempty"`
-	Licence    string         `json:"licence,omitempty"`    // SPDX expression or free text
-	Visibility string         `json:"visibility,omitempty"` // private (default), public
-	Model      *Model         `json:"model,omitempty"`
-	Input      []media.Input  `json:"input,omitempty"`
-	Output     []media.Output `json:"output,omitempty"`
-	Sample     *Sample        `json:"sample,omitempty"`
-	Limits     *Limits        `json:"limits,omitempty"`
+	Name       string         `json:"name,omitempty" pattern:"^[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)?$" doc:"owner/name of the algorithm, or its name alone for the caller's own account."`
+	Kind       string         `json:"kind" enum:"model" doc:"What the algorithm is: model, a trained network."`
+	Tagline    string         `json:"tagline,omitempty" doc:"One line that says what it does; at most 200 characters."`
+	Tags       []string       `json:"tags,omitempty" doc:"Words to find it by; at most 20."`
+	Licence    string         `json:"licence,omitempty" doc:"SPDX expression such as Apache-2.0, or a sentence."`
+	Visibility string         `json:"visibility,omitempty" enum:"private|public" doc:"Who may see and call it: its owner, or everybody."`
+	Model      *Model         `json:"model,omitempty" doc:"The network."`
+	Input      []media.Input  `json:"input,omitempty" doc:"How a call's value becomes the network's inputs. An input that is not listed takes an array."`
+	Output     []media.Output `json:"output,omitempty" doc:"How the network's outputs become the answer: only those listed. Left out: all of them, as arrays."`
+	Sample     *Sample        `json:"sample,omitempty" doc:"An input that works: it is shown on the page, and tried at every push."`
+	Limits     *Limits        `json:"limits,omitempty" doc:"Bounds of one call."`
 }
 
 // Model says which files hold the network.
 type Model struct {
-	Files   []string          `json:"files"`             // in the bundle
-	Inputs  []string          `json:"inputs,omitempty"`  // cut the network here
-	Outputs []string          `json:"outputs,omitempty"` // and here
-	Blobs   map[string]string `json:"blobs,omitempty"`   // Caffe: "layer.index": file.npy
+	Files   []string          `json:"files" doc:"The files of the bundle that hold the network, such as a prototxt and a caffemodel."`
+	Inputs  []string          `json:"inputs,omitempty" doc:"Cut the network so that it begins at these tensors."`
+	Outputs []string          `json:"outputs,omitempty" doc:"Cut the network so that it ends at these tensors."`
+	Blobs   map[string]string `json:"blobs,omitempty" doc:"Caffe: replaces a layer's weights, layer.index to an npy file of the bundle, such as class8_ab.0 to pts_in_hull.npy."`
 }
 
 // Sample is an input that works: for the page, and for the check of a push.
+// Exactly one of its fields is set.
 type Sample struct {
-	File string `json:"file,omitempty"` // in the bundle
-	Text string `json:"text,omitempty"`
-	JSON any    `json:"json,omitempty"`
+	File string `json:"file,omitempty" doc:"A file of the bundle: .txt is text, .json is JSON, all else is bytes."`
+	Text string `json:"text,omitempty" doc:"A text."`
+	JSON any    `json:"json,omitempty" doc:"Any JSON value."`
 }
 
 // Limits bound one call.
 type Limits struct {
-	Timeout string `json:"timeout,omitempty"` // such as 30s; at most 3000s
-	Memory  string `json:"memory,omitempty"`  // such as 2GiB: of the import and the loaded model
-	Body    string `json:"body,omitempty"`    // such as 10MiB: of a request
+	Timeout string `json:"timeout,omitempty" doc:"The longest a call may take, such as 30s; at most 3000s."`
+	Memory  string `json:"memory,omitempty" doc:"The most memory that the import and the loaded model may take, such as 2GiB."`
+	Body    string `json:"body,omitempty" doc:"The largest request, such as 10MiB."`
+}
+
+// FileNames gives the files of the bundle that the manifest names, each once:
+// the model's, its blobs, labels, the sample.
+func (m *Manifest) FileNames() []string {
+	var out []string
+	add := func(names ...string) {
+		for _, n := range names {
+			if n != "" && !slices.Contains(out, n) {
+				out = append(out, n)
+			}
+		}
+	}
+	if m.Model != nil {
+		add(m.Model.Files...)
+		for _, k := range slices.Sorted(maps.Keys(m.Model.Blobs)) {
+			add(m.Model.Blobs[k])
+		}
+	}
+	for _, o := range m.Output {
+		if o.Labels != nil {
+			add(o.Labels.File)
+		}
+	}
+	if m.Sample != nil {
+		add(m.Sample.File)
+	}
+	return out
+}
+
+// Public tells whether everybody may see and call the algorithm.
+func (m *Manifest) Public() bool { return m.Visibility == "public" }
+
+// JSON gives the manifest as FromJSON reads it.
+func (m *Manifest) JSON() (json.RawMessage, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(m); err != nil {
+		return nil, stoa.Wrap(stoa.Internal, err, "the manifest cannot be written as JSON")
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}
+
+// FromJSON reads what JSON gave. It is for manifests that Parse has passed: it
+// refuses unknown fields, and checks nothing else.
+func FromJSON(data []byte) (*Manifest, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	dec.UseNumber()
+	m := new(Manifest)
+	if err := dec.Decode(m); err != nil {
+		return nil, stoa.Wrap(stoa.Invalid, err, "the manifest is not valid")
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, stoa.Errorf(stoa.Invalid, "the manifest is followed by something")
+	}
+	return m, nil
+}
+
+// Value gives the sample as the value of a call. file opens a file of the
+// bundle. The zero Value is given where there is no sample.
+func (s *Sample) Value(file func(name string) ([]byte, error)) (stoa.Value, error) {
+	switch {
+	case s == nil:
+		return stoa.Value{}, nil
+	case s.Text != "":
+		return stoa.Value{Type: stoa.Text, Data: []byte(s.Text)}, nil
+	case s.File == "":
+		data, err := json.Marshal(s.JSON)
+		if err != nil {
+			return stoa.Value{}, stoa.Wrap(stoa.Invalid, err, "sample.json cannot be written as JSON")
+		}
+		return stoa.Value{Type: stoa.JSON, Data: data}, nil
+	}
+	data, err := file(s.File)
+	if err != nil {
+		return stoa.Value{}, stoa.Wrap(stoa.Invalid, err, "sample.file: %s cannot be read", s.File)
+	}
+	v := stoa.Value{Type: stoa.Binary, Data: data}
+	switch strings.ToLower(path.Ext(s.File)) {
+	case ".txt":
+		v.Type = stoa.Text
+	case ".json":
+		v.Type = stoa.JSON
+	case ".npy":
+		v.MediaType = stoa.NpyMediaType
+	}
+	return v, nil
 }

@@ -1,0 +1,207 @@
+package manifest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/stoa-project/stoa"
+)
+
+// Bounds of a manifest. A long one, with a thousand labels, has 20 KB, and the
+// deepest field that there is stands four levels deep; samples may be deeper.
+const (
+	maxBytes = 1 << 20
+	maxDepth = 64
+	maxLines = 20_000
+)
+
+// Problem is one thing that is wrong with a manifest, and where.
+type Problem struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+	Field  string `json:"field,omitempty"` // such as input[0].picture.width
+	Msg    string `json:"msg"`
+}
+
+// String gives it as compilers do: file:line:column: message.
+func (p Problem) String() string {
+	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Msg)
+}
+
+// Problems are all that is wrong with a manifest, by line. They are the Err of
+// the error that Parse gives.
+type Problems []Problem
+
+// Error gives a line for each.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, x := range p {
+		lines[i] = x.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Parse reads and checks a manifest. fileName is for messages. Its error is an
+// Invalid stoa.Error whose Msg has a line for each problem and whose Err is
+// Problems.
+func Parse(fileName string, data []byte) (*Manifest, error) {
+	d := &decoder{file: fileName, where: map[string]position{}}
+	m := new(Manifest)
+	if d.guard(data) {
+		if body := d.parse(data); body != nil {
+			d.document(body, m)
+		}
+	}
+	if len(d.problems) == 0 || !d.broken {
+		for _, f := range check(m) {
+			d.fault(f)
+		}
+	}
+	if len(d.problems) == 0 {
+		return m, nil
+	}
+	slices.SortStableFunc(d.problems, func(a, b Problem) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+	return nil, &stoa.Error{Kind: stoa.Invalid, Msg: d.problems.Error(), Err: asCause(d.problems)}
+}
+
+// asCause keeps the problems reachable for errors.As without repeating them in
+// the log's line.
+func asCause(p Problems) error { return &cause{p} }
+
+type cause struct{ problems Problems }
+
+func (c *cause) Error() string { return fmt.Sprintf("%d problems in the manifest", len(c.problems)) }
+
+func (c *cause) Unwrap() error { return c.problems }
+
+type position struct{ line, column int }
+
+type decoder struct {
+	file     string
+	problems Problems
+	broken   bool // it could not be read: checking what it means makes no sense
+	where    map[string]position
+}
+
+func (d *decoder) at(p position, field, format string, args ...any) {
+	d.problems = append(d.problems, Problem{d.file, p.line, p.column, field, fmt.Sprintf(format, args...)})
+}
+
+func (d *decoder) fatal(p position, format string, args ...any) {
+	d.broken = true
+	d.at(p, "", format, args...)
+}
+
+// guard refuses what would cost the YAML parser more than a manifest is worth.
+func (d *decoder) guard(data []byte) bool {
+	switch {
+	case len(data) > maxBytes:
+		d.fatal(position{1, 1}, "the manifest has %d bytes: at most %d are read", len(data), maxBytes)
+	case !utf8.Valid(data):
+		d.fatal(position{1, 1}, "the manifest is not UTF-8 text")
+	case bytes.Count(data, []byte{'\n'}) > maxLines:
+		d.fatal(position{1, 1}, "the manifest has more than %d lines", maxLines)
+	}
+	if d.broken {
+		return false
+	}
+	// Depth, roughly but never too low: brackets that are open, wherever they
+	// stand, and marks that open a level at the beginning of a line.
+	flow := 0
+	for i, line := range bytes.Split(data, []byte{'\n'}) {
+		if at := bytes.IndexFunc(line, isControl); at >= 0 {
+			d.fatal(position{i + 1, at + 1}, "a control character stands here")
+			return false
+		}
+		indent := len(line) - len(bytes.TrimLeft(line, " \t-?:!&*"))
+		for _, c := range line {
+			switch c {
+			case '[', '{':
+				flow++
+			case ']', '}':
+				flow = max(flow-1, 0)
+			}
+		}
+		if flow > maxDepth || indent > 2*maxDepth {
+			d.fatal(position{i + 1, 1}, "the manifest is nested deeper than %d", maxDepth)
+			return false
+		}
+	}
+	return true
+}
+
+func isControl(r rune) bool { return r < ' ' && r != '\t' && r != '\r' || r == 0x7f }
+
+// parse gives the one document's body.
+func (d *decoder) parse(data []byte) (body ast.Node) {
+	// The YAML parser is fed by strangers; should it index out of range, this
+	// push fails and not the server.
+	defer func() {
+		if r := recover(); r != nil {
+			body = nil
+			d.fatal(position{1, 1}, "the manifest cannot be read as YAML")
+		}
+	}()
+	f, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		p, msg := position{1, 1}, "the manifest cannot be read as YAML"
+		var e yaml.Error
+		if errors.As(err, &e) {
+			msg = e.GetMessage() // e.Error would also print the source, at a cost that grows with its square
+			if t := e.GetToken(); t != nil && t.Position != nil {
+				p = position{t.Position.Line, t.Position.Column}
+			}
+		}
+		d.fatal(p, "%.200s", msg)
+		return nil
+	}
+	var found []*ast.DocumentNode
+	for _, doc := range f.Docs {
+		if doc.Body != nil && doc.Body.Type() != ast.CommentType {
+			found = append(found, doc)
+		}
+	}
+	switch len(found) {
+	case 0:
+		d.fatal(position{1, 1}, "the manifest is empty")
+		return nil
+	case 1:
+		return found[0].Body
+	}
+	d.fatal(nodeAt(found[1].Body), "a second document begins here: a manifest is one")
+	return nil
+}
+
+// fault adds what check found, where its field stands, or else the nearest
+// thing around it.
+func (d *decoder) fault(f fault) {
+	field := f.Field
+	for {
+		if p, ok := d.where[field]; ok || field == "" {
+			if !ok {
+				p = position{1, 1}
+			}
+			msg := f.Msg
+			if f.Field != "" {
+				msg = f.Field + ": " + msg
+			}
+			d.at(p, f.Field, "%s", msg)
+			return
+		}
+		field = field[:max(strings.LastIndexByte(field, '.'), strings.LastIndexByte(field, '['), 0)]
+	}
+}
