@@ -7,8 +7,15 @@ package importer
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
+	"time"
 
+	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/onnx"
+	"github.com/stoa-project/stoa/internal/onnx/fold"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
@@ -27,8 +34,9 @@ type Report struct {
 	Files       []string       `json:"files"`     // those that hold the model
 	Inputs      []tensor.Spec  `json:"inputs"`
 	Outputs     []tensor.Spec  `json:"outputs"`
-	Layers      map[string]int `json:"layers"`    // source layer types and how many
-	Operators   map[string]int `json:"operators"` // ONNX operators and how many
+	Declared    []tensor.Spec  `json:"declared,omitempty"` // Inputs with the sizes that the file names where they may be others too
+	Layers      map[string]int `json:"layers"`             // source layer types and how many
+	Operators   map[string]int `json:"operators"`          // ONNX operators and how many
 	Parameters  int64          `json:"parameters"`
 	MACs        int64          `json:"macs"` // of one item, at the declared size; -1 unknown
 	WeightBytes int64          `json:"weight_bytes"`
@@ -39,18 +47,200 @@ type Report struct {
 	Seconds     float64        `json:"seconds"`
 }
 
-// Imported is a network in ONNX, not yet written.
+// Plug reads one framework's files. Plugs hold no state: all methods may be
+// called at once.
+type Plug interface {
+	// Framework gives the framework's name, such as "caffe".
+	Framework() string
+	// Find recognises the models among files, by content. It gives none, and
+	// no error, where there is nothing that it knows.
+	Find(files []*File) []Candidate
+	// Import reads one of the candidates that Find gave.
+	Import(ctx context.Context, job Job) (*Network, error)
+}
+
+// Candidate is a set of files that make a model.
+type Candidate struct {
+	Files  []string
+	Format string
+	// Err says why files that were recognised cannot be imported. Such a
+	// candidate counts only where there is no other.
+	Err error
+}
+
+// Job is one candidate to import.
+type Job struct {
+	Candidate Candidate
+	Source    *Source // to open further files, which the candidate names
+	Options   Options
+}
+
+// Network is what a Plug makes of a candidate.
+type Network struct {
+	Model       *onnx.Model // nil where Unsupported says why
+	Files       []string    // all that were read
+	Format      string
+	Layers      map[string]int
+	Unsupported []string
+	Notes       []string
+	Bind        map[string]int64 // sizes that the file declares for named dimensions
+	Fold        bool             // the network was made here, and may be simplified
+}
+
+// Imported is a network in ONNX, not yet written. It views the files of the
+// source until it is closed.
 type Imported struct {
 	Report Report
-	// BUILDER: the onnx.Model
+
+	model  *onnx.Model
+	source *Source
 }
 
-// Import finds the model files in src, reads them and makes the network.
+// Close lets go of the source's files. The network is of no use afterwards.
+func (i *Imported) Close() error { return i.source.Close() }
+
+// Import finds the model files in src, reads them and makes the network. What
+// the network asks for and Stoa does not do is an error that lists it.
 func Import(ctx context.Context, plugs []Plug, src fs.FS, opt Options) (*Imported, error) {
-	panic("BUILDER")
+	im, err := inspect(ctx, plugs, src, opt)
+	if err != nil {
+		return nil, err
+	}
+	if un := im.Report.Unsupported; len(un) > 0 {
+		_ = im.Close()
+		const most = 10
+		text := strings.Join(un[:min(len(un), most)], "; ")
+		if len(un) > most {
+			text += fmt.Sprintf("; and %d more", len(un)-most)
+		}
+		return nil, stoa.Errorf(stoa.Unsupported, "%s: not supported: %s", strings.Join(im.Report.Files, ", "), text)
+	}
+	return im, nil
 }
 
-// Plug reads one framework's files.
-type Plug interface {
-	// BUILDER
+// Inspect is Import for those who want to know and not to run: what is not
+// supported is listed in the report and is no error.
+func Inspect(ctx context.Context, plugs []Plug, src fs.FS, opt Options) (Report, error) {
+	im, err := inspect(ctx, plugs, src, opt)
+	if err != nil {
+		return Report{}, err
+	}
+	return im.Report, im.Close()
+}
+
+func inspect(ctx context.Context, plugs []Plug, src fs.FS, opt Options) (_ *Imported, err error) {
+	began := time.Now()
+	source, err := openSource(src)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = source.Close()
+		}
+	}()
+	plug, candidate, err := pick(ctx, plugs, source, opt)
+	if err != nil {
+		return nil, err
+	}
+	net, err := plug.Import(ctx, Job{Candidate: candidate, Source: source, Options: opt})
+	if err != nil {
+		return nil, err
+	}
+	im := &Imported{source: source, model: net.Model, Report: Report{
+		Framework: plug.Framework(), Format: net.Format, Files: net.Files, Layers: net.Layers,
+		Unsupported: net.Unsupported, Notes: net.Notes, MACs: -1, MemoryBytes: -1,
+	}}
+	if net.Model != nil {
+		if err := im.finish(ctx, net, opt); err != nil {
+			return nil, err
+		}
+	}
+	im.Report.Seconds = time.Since(began).Seconds()
+	return im, nil
+}
+
+// finish cuts, simplifies and checks the network, and fills in the report.
+func (i *Imported) finish(ctx context.Context, net *Network, opt Options) error {
+	m := net.Model
+	if len(opt.Inputs) > 0 || len(opt.Outputs) > 0 {
+		if err := onnx.Cut(m, opt.Inputs, opt.Outputs); err != nil {
+			return err
+		}
+	}
+	if net.Fold {
+		if err := fold.Fold(m); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return stoa.AsError(err)
+	}
+	i.Report.Unsupported = append(i.Report.Unsupported, onnx.Unsupported(m)...)
+	if err := onnx.Check(m); err != nil {
+		return err
+	}
+	free, err := onnx.Infer(m, nil)
+	if err != nil {
+		return err
+	}
+	declared, err := onnx.Infer(m, i.bindings(net))
+	if err != nil {
+		return err
+	}
+	i.describe(free, declared)
+	return nil
+}
+
+// bindings gives each named dimension of the inputs the size that the file
+// declares, and the first of an input, which is the batch, 1.
+func (i *Imported) bindings(net *Network) map[string]int64 {
+	out := map[string]int64{}
+	for _, v := range i.model.Graph.TrueInputs() {
+		if len(v.Shape) > 0 && v.Shape[0].Param != "" {
+			out[v.Shape[0].Param] = 1
+		}
+	}
+	for name, n := range net.Bind {
+		if _, isBatch := out[name]; !isBatch {
+			out[name] = n
+		}
+	}
+	return out
+}
+
+func (i *Imported) describe(free, declared *onnx.Shapes) {
+	g, r := i.model.Graph, &i.Report
+	for _, v := range g.TrueInputs() {
+		r.Inputs = append(r.Inputs, v.Spec())
+		_, shape := declared.Of(v.Name)
+		r.Declared = append(r.Declared, (&onnx.ValueInfo{Name: v.Name, DType: v.DType, Shape: shape}).Spec())
+	}
+	if slices.EqualFunc(r.Inputs, r.Declared, func(a, b tensor.Spec) bool { return slices.Equal(a.Shape, b.Shape) }) {
+		r.Declared = nil
+	}
+	for _, v := range g.Outputs {
+		if t, shape := free.Of(v.Name); v.IsTensor() {
+			if shape != nil {
+				v.Shape = shape
+			}
+			if t != tensor.Undefined {
+				v.DType = t
+			}
+		}
+		r.Outputs = append(r.Outputs, v.Spec())
+	}
+	r.Operators = map[string]int{}
+	for _, n := range g.Nodes {
+		r.Operators[n.Op]++
+	}
+	if r.Layers == nil {
+		r.Layers = r.Operators
+	}
+	cost := onnx.CostOf(i.model, declared)
+	r.Parameters, r.WeightBytes, r.MACs = cost.Parameters, cost.WeightBytes, cost.MACs
+	if cost.Activations >= 0 {
+		r.MemoryBytes = cost.WeightBytes + cost.Activations
+	}
+	r.Opset = i.model.OpsetOf("")
 }

@@ -1,0 +1,373 @@
+// Package caffe reads networks of Caffe: the description in text (.prototxt) or
+// in the binary form, of both encodings that Caffe has had, and the weights that
+// belong to it (.caffemodel). It makes what Caffe itself computes when it runs a
+// network, its habits of rounding included.
+package caffe
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/format/npy"
+	"github.com/stoa-project/stoa/internal/importer"
+	"github.com/stoa-project/stoa/internal/onnx"
+	"github.com/stoa-project/stoa/internal/tensor"
+)
+
+// Plug reads networks of Caffe.
+type Plug struct{}
+
+var _ importer.Plug = Plug{}
+
+// Framework gives "caffe".
+func (Plug) Framework() string { return "caffe" }
+
+// sighting is what Find sees in a file.
+type sighting struct {
+	file     string
+	deploy   bool  // a description that names its inputs
+	trainVal bool  // a description that reads pictures from a disk
+	err      error // a description that does not parse
+	v1       bool
+	whole    bool // weights that hold the description too
+}
+
+// Find pairs descriptions with weights. Where a folder has both the description
+// for training and the one for deployment, the latter is taken.
+func (Plug) Find(files []*importer.File) []importer.Candidate {
+	var texts, binaries []sighting
+	var hdf5 []string
+	for _, f := range files {
+		data, err := f.Data()
+		if err != nil {
+			continue
+		}
+		switch {
+		case isHDF5Weights(data):
+			hdf5 = append(hdf5, f.Name)
+		case looksLikeText(data):
+			if s, ok := sightText(f.Name, data); ok {
+				texts = append(texts, s)
+			}
+		default:
+			if s, ok := sightBinary(f.Name, data); ok {
+				binaries = append(binaries, s)
+			}
+		}
+	}
+	if slices.ContainsFunc(texts, func(s sighting) bool { return s.deploy }) {
+		texts = slices.DeleteFunc(texts, func(s sighting) bool { return s.trainVal && !s.deploy })
+	}
+	return candidates(texts, binaries, hdf5)
+}
+
+func candidates(texts, binaries []sighting, hdf5 []string) []importer.Candidate {
+	var out []importer.Candidate
+	for _, t := range texts {
+		for _, b := range binaries {
+			form := "V2"
+			if b.v1 {
+				form = "V1"
+			}
+			out = append(out, importer.Candidate{Files: []string{t.file, b.file}, Format: "Caffe " + form + " binary, prototxt", Err: t.err})
+		}
+		if len(binaries) > 0 {
+			continue
+		}
+		c := importer.Candidate{Files: []string{t.file}, Format: "Caffe prototxt", Err: t.err}
+		if len(hdf5) > 0 && c.Err == nil {
+			c.Err = stoa.Errorf(stoa.Unsupported,
+				"%s: Caffe weights in HDF5 come with a later release; use the .caffemodel that Caffe saves without snapshot_format: HDF5", hdf5[0])
+		}
+		out = append(out, c)
+	}
+	if len(texts) > 0 {
+		return out
+	}
+	for _, b := range binaries {
+		c := importer.Candidate{Files: []string{b.file}, Format: "Caffe binary"}
+		if !b.whole {
+			c.Err = stoa.Errorf(stoa.Invalid, "%s holds weights of Caffe: add the description of the network, its deploy .prototxt", b.file)
+		}
+		out = append(out, c)
+	}
+	if len(out) == 0 && len(hdf5) > 0 {
+		out = append(out, importer.Candidate{Files: hdf5[:1], Format: "Caffe HDF5", Err: stoa.Errorf(stoa.Unsupported,
+			"%s: Caffe weights in HDF5 come with a later release; use a .caffemodel and its deploy .prototxt", hdf5[0])})
+	}
+	return out
+}
+
+// isHDF5Weights tells whether a file is HDF5 with the groups of Caffe's
+// snapshots: "data" at the root, and no mark of Keras.
+func isHDF5Weights(data []byte) bool {
+	head := data[:min(len(data), 64<<10)]
+	return bytes.HasPrefix(data, []byte("\x89HDF\r\n\x1a\n")) && bytes.Contains(head, []byte("data\x00")) &&
+		!bytes.Contains(head, []byte("keras")) && !bytes.Contains(head, []byte("model_config"))
+}
+
+func looksLikeText(data []byte) bool {
+	head := data[:min(len(data), 4096)]
+	if len(head) == 0 || bytes.IndexByte(head, 0) >= 0 {
+		return false
+	}
+	// Caffe's texts are ASCII but for comments, and a cut may split a letter.
+	return utf8.Valid(head[:len(head)-min(len(head), 3)]) || bytes.Contains(head, []byte("layer"))
+}
+
+// sightText recognises a description by its fields. One that does not parse
+// counts where it surely was meant to be one.
+func sightText(name string, data []byte) (sighting, bool) {
+	s := sighting{file: name}
+	m, err := parseText(name, data)
+	if err != nil {
+		s.err = err
+		meant := bytes.Contains(data, []byte("layer")) && bytes.Contains(data, []byte("bottom")) && bytes.Contains(data, []byte("top"))
+		return s, meant && !bytes.HasPrefix(bytes.TrimSpace(data), []byte("<"))
+	}
+	layers := append(m.all("layer"), m.all("layers")...)
+	if len(layers) == 0 || !slices.ContainsFunc(layers, func(e *entry) bool { return e.sub.has("type") || e.sub.has("layer") }) {
+		return s, false
+	}
+	s.deploy = m.has("input")
+	for _, l := range layers {
+		switch typ := v1Word(l.sub.str("type", "")); {
+		case typ == "Input":
+			s.deploy = true
+		case dataLayers[typ]:
+			s.trainVal = true
+		}
+	}
+	return s, true
+}
+
+// sightBinary recognises weights by their first fields, for the rest may be cut
+// off: names, inputs, then layers that have a name and a type.
+func sightBinary(name string, data []byte) (sighting, bool) {
+	s := sighting{file: name}
+	inputs := false
+	for range 256 {
+		num, typ, n := protowire.ConsumeTag(data)
+		if n < 0 || typ == protowire.StartGroupType || typ == protowire.EndGroupType {
+			return s, false
+		}
+		if (num == 2 || num == 100) && typ == protowire.BytesType {
+			s.v1 = num == 2
+			length, m := protowire.ConsumeVarint(data[n:])
+			if m < 0 {
+				return s, false
+			}
+			body := data[n+m:]
+			body = body[:min(uint64(len(body)), length)]
+			wired, ok := sightLayer(body, s.v1)
+			s.whole = wired || inputs
+			return s, ok
+		}
+		if num > 8 || typ == protowire.BytesType && num != 1 && num != 3 && num != 4 && num != 6 && num != 8 {
+			return s, false
+		}
+		inputs = inputs || num == 3
+		m := protowire.ConsumeFieldValue(num, typ, data[n:])
+		if m < 0 {
+			return s, false
+		}
+		data = data[n+m:]
+	}
+	return s, false
+}
+
+// sightLayer tells whether the first fields are those of a layer, and whether
+// they say where its input comes from or goes to.
+func sightLayer(data []byte, v1 bool) (wired, ok bool) { //nolint:revive // the encoding, not a switch of behaviour
+	at, top := v2Fields, protowire.Number(4)
+	if v1 {
+		at, top = v1Fields, 3
+	}
+	named, typed := false, false
+	for range 64 {
+		num, typ, n := protowire.ConsumeTag(data)
+		if n < 0 {
+			break
+		}
+		named = named || num == at.name && typ == protowire.BytesType
+		typed = typed || num == at.typ && (typ == protowire.BytesType) != v1
+		wired = wired || num == top && typ == protowire.BytesType
+		m := protowire.ConsumeFieldValue(num, typ, data[n:])
+		if m < 0 {
+			break
+		}
+		data = data[n+m:]
+	}
+	return wired, named && typed
+}
+
+// Import reads a description and the weights that go with it.
+func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, error) {
+	files := job.Candidate.Files
+	first, err := open(job.Source, files[0])
+	if err != nil {
+		return nil, err
+	}
+	out := &importer.Network{Files: slices.Clone(files), Format: job.Candidate.Format, Fold: true, Bind: map[string]int64{}}
+	var (
+		desc *message
+		w    *weights
+	)
+	if looksLikeText(first) {
+		desc, err = parseText(files[0], first)
+	} else {
+		desc, err = parseBinary(files[0], first)
+		if err == nil {
+			w, err = readWeights(files[0], first)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(files) > 1 {
+		data, err := open(job.Source, files[1])
+		if err != nil {
+			return nil, err
+		}
+		if w, err = readWeights(files[1], data); err != nil {
+			return nil, err
+		}
+	}
+	n, err := describe(desc)
+	if err != nil {
+		return nil, err
+	}
+	out.Layers, out.Notes = n.source, n.notes
+	if out.Unsupported = unsupported(n); len(out.Unsupported) > 0 {
+		return out, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, stoa.AsError(err)
+	}
+	extra, err := extraBlobs(job, n, out)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.sizes(w); err != nil {
+		return nil, err
+	}
+	c, err := convert(n, w, extra)
+	if stoa.KindOf(err) == stoa.Unsupported && err != nil {
+		out.Unsupported = []string{stoa.AsError(err).Msg}
+		return out, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.finish(out, desc)
+	return out, nil
+}
+
+func open(s *importer.Source, name string) ([]byte, error) {
+	f, err := s.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return f.Data()
+}
+
+// unsupported lists the layers that nothing can be made of.
+func unsupported(n *net) []string {
+	var out []string
+	for _, l := range n.layers {
+		if _, ok := layerTypes[l.typ]; !ok {
+			out = append(out, l.at())
+		}
+	}
+	return out
+}
+
+// extraBlobs reads the arrays that the caller gives for layers, as the programs
+// around some networks do: the colours of the famous colorization network come
+// from a file of their own.
+func extraBlobs(job importer.Job, n *net, out *importer.Network) (map[string]blob, error) {
+	extra := map[string]blob{}
+	for key, file := range job.Options.Blobs {
+		dot := strings.LastIndexByte(key, '.')
+		index, err := strconv.Atoi(key[dot+1:])
+		if dot < 1 || err != nil || index < 0 || index > 7 {
+			return nil, stoa.Errorf(stoa.Invalid, "blob %q: write the name of a layer, a dot, and which of its arrays, from 0 on", key)
+		}
+		if !slices.ContainsFunc(n.layers, func(l *layer) bool { return l.name == key[:dot] }) {
+			return nil, stoa.Errorf(stoa.Invalid, "blob %q: the network has no layer %q", key, key[:dot])
+		}
+		data, err := open(job.Source, file)
+		if err != nil {
+			return nil, err
+		}
+		t, err := npy.Parse(data)
+		if err != nil {
+			return nil, stoa.Wrap(stoa.KindOf(err), err, "blob %q: %s: %s", key, file, stoa.AsError(err).Msg)
+		}
+		if t.DType != tensor.Float32 {
+			f := onnx.NewTensor("", t).Floats()
+			if f == nil {
+				return nil, stoa.Errorf(stoa.Unsupported, "blob %q: %s holds %s", key, file, t.DType)
+			}
+			t = tensor.Of(f, t.Shape...)
+		}
+		extra[key] = blob{shape: t.Shape, data: t.Data, given: true}
+		out.Notes = append(out.Notes, fmt.Sprintf("array %s was taken from %s", key, file))
+		out.Files = append(out.Files, file)
+	}
+	return extra, nil
+}
+
+// sizes finds the size of inputs that a data layer brings in: the crop that it
+// makes, and as many channels as the first convolution takes.
+func (n *net) sizes(w *weights) error {
+	for i := range n.inputs {
+		in := &n.inputs[i]
+		if in.shape != nil || in.from == nil {
+			continue
+		}
+		crop := in.from.msg.sub("transform_param").int("crop_size", in.from.msg.sub("data_param").int("crop_size", 0))
+		channels := int64(0)
+		for _, l := range n.layers {
+			if l.typ == "Convolution" && slices.Contains(l.bottoms, in.name) && w != nil && len(w.layers[l.name]) > 0 {
+				if s := w.layers[l.name][0].shape; len(s) == 4 {
+					channels = s[1] * l.msg.sub("convolution_param").int("group", 1)
+				}
+				break
+			}
+		}
+		if crop > 0 && channels > 0 {
+			in.shape = []int64{1, channels, crop, crop}
+			n.notes = append(n.notes, fmt.Sprintf("%s stands for the input %q of %dx%dx%d", in.from.at(), cut(in.name), channels, crop, crop))
+		}
+	}
+	return n.doc.err
+}
+
+// finish hands over the graph, and what a person should know of it.
+func (c *converter) finish(out *importer.Network, desc *message) {
+	out.Model = &onnx.Model{
+		IRVersion: onnx.IRVersion, Opsets: []onnx.OpsetID{{Version: onnx.Opset}}, Producer: "stoa", Graph: c.graph,
+	}
+	// Layers without weights of their own leave some that nobody reads.
+	out.Model.Graph.Prune()
+	for _, in := range c.net.inputs {
+		if len(in.shape) == 4 && c.dynamic&height != 0 {
+			out.Bind["H"], out.Bind["W"] = in.shape[2], in.shape[3]
+			out.Notes = append(out.Notes, fmt.Sprintf("height and width of the input %q may be any; the file says %dx%d", cut(in.name), in.shape[2], in.shape[3]))
+		}
+	}
+	if c.dynamic&batch == 0 {
+		out.Notes = append(out.Notes, "the network is for one number of items only, the one that the file says")
+	}
+	out.Notes = append(out.Notes, c.notes...)
+	out.Notes = append(out.Notes, c.unread(desc)...)
+}
