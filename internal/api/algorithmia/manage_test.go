@@ -10,9 +10,19 @@ import (
 	"testing"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/account"
 	"github.com/stoa-project/stoa/internal/api"
 	"github.com/stoa-project/stoa/internal/api/algorithmia"
 	"github.com/stoa-project/stoa/internal/api/algorithmia/doortest"
+	"github.com/stoa-project/stoa/internal/catalog"
+)
+
+// The rooms are what the door takes.
+var (
+	_ algorithmia.Catalog   = (*catalog.Catalog)(nil)
+	_ algorithmia.Publisher = (*catalog.Catalog)(nil)
+	_ algorithmia.Accounts  = (*account.Accounts)(nil)
+	_ api.Authenticator     = (*account.Accounts)(nil)
 )
 
 // open lists the routes that take anyone: none of this door.
