@@ -10,7 +10,6 @@ import (
 	"syscall"
 
 	"github.com/stoa-project/stoa/internal/cli"
-	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/serve"
 )
@@ -28,9 +27,7 @@ func dependencies(version, build string, stdin io.Reader, stdout io.Writer) cli.
 			_, err := serve.Child(ctx, append([]string{"worker"}, o.Args...), stdin, stdout)
 			return err
 		},
-		Import: func(ctx context.Context, j cli.ImportJob) (importer.Report, error) {
-			return serve.ImportTo(ctx, j.Source, j.Options, j.Out)
-		},
+		Plugs: serve.Plugs(),
 		CheckONNX: func(ctx context.Context, c cli.ONNXCheck) (cli.ONNXCheckResult, error) {
 			diff, notes, err := serve.Compare(ctx, library(), c.Model, pairs(c.Pairs))
 			return cli.ONNXCheckResult{OK: err == nil && diff <= serve.Tolerance, MaxDiff: diff, Notes: notes}, err

@@ -47,11 +47,16 @@ func WriteError(w *Response, _ *Request, e *stoa.Error) {
 		b = AppendString(append(b, `,"error_type":`...), e.Type)
 	}
 	b = append(b, "}}"...)
-	status := Status(e.Kind)
+	WriteBody(w, w.StatusFor(e), b)
+}
+
+// StatusFor gives the status with which an error is answered where the dialect
+// has no row of its own: by its kind, or 405 where only the method was wrong.
+func (w *Response) StatusFor(e *stoa.Error) int {
 	if w.override != 0 {
-		status = w.override
+		return w.override
 	}
-	WriteBody(w, status, b)
+	return Status(e.Kind)
 }
 
 // ErrorHeaders sets the headers that belong to an error in any dialect.

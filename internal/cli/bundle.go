@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/manifest"
 )
 
@@ -23,7 +24,6 @@ const maxBundleFiles = 2000
 type source struct {
 	dir   string            // "" for single files
 	files map[string]string // name in the bundle to path; of single files only
-	skips []string          // hidden files that were named
 }
 
 // openSource finds out what paths name: one folder, one stoa.yaml, which stands
@@ -62,13 +62,25 @@ func plainCause(err error) error {
 	return err
 }
 
-// fsys gives the source as a file system. Its files are *os.File, so that an
-// importer may map them.
+// fsys gives the source as a file system.
 func (s *source) fsys() fs.FS {
 	if s.dir != "" {
 		return os.DirFS(s.dir)
 	}
 	return looseFS(s.files)
+}
+
+// models gives the source to an importer, which maps its files; done lets go of
+// it.
+func (s *source) models() (fsys fs.FS, done func(), err error) {
+	if s.dir == "" {
+		return looseFS(s.files), func() {}, nil
+	}
+	d, err := importer.Dir(s.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	return d, func() { d.Close() }, nil
 }
 
 // readManifest gives the text of stoa.yaml; ok is false where there is none.
@@ -220,6 +232,27 @@ func (l looseFS) Open(name string) (fs.File, error) {
 	}
 	return os.Open(p)
 }
+
+// Map views a file in memory.
+func (l looseFS) Map(name string) ([]byte, func() error, error) {
+	p, ok := l[name]
+	if !ok {
+		return nil, nil, &fs.PathError{Op: "map", Path: name, Err: fs.ErrNotExist}
+	}
+	// A link among the files that a person named is followed.
+	p, err := filepath.EvalSymlinks(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := importer.Dir(filepath.Dir(p))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer d.Close()
+	return d.Map(filepath.Base(p))
+}
+
+var _ importer.Mapper = looseFS(nil)
 
 // ReadDir lists the files.
 func (l looseFS) ReadDir(name string) ([]fs.DirEntry, error) {

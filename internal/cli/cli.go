@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -40,32 +39,12 @@ type Deps struct {
 	Build   string // tells two builds of the same version apart
 	Serve   func(ctx context.Context, o ServeOptions) error
 	Worker  func(ctx context.Context, o WorkerOptions) error
-	Import  func(ctx context.Context, j ImportJob) (importer.Report, error)
-	Infer   func(ctx context.Context, j InferJob) (Inferred, error)
+	// Plugs read models, for the commands that need no server.
+	Plugs []importer.Plug
 	// CheckONNX runs a model on the input and compares its answer.
 	CheckONNX func(ctx context.Context, c ONNXCheck) (ONNXCheckResult, error)
 	// Checks are what doctor looks at beyond its own.
 	Checks []Check
-}
-
-// ImportJob is a model to read, and perhaps to write as ONNX.
-type ImportJob struct {
-	Source  fs.FS
-	Options importer.Options
-	Out     string // file to write; "" only reads
-}
-
-// InferJob is a model without a manifest.
-type InferJob struct {
-	Source fs.FS
-	Files  []string // that may be the model's; empty: find them
-	Name   string   // for the manifest, owner/name or name; "" for none
-}
-
-// Inferred is the manifest that a model's files suggest.
-type Inferred struct {
-	Manifest string // the text of stoa.yaml, valid
-	Report   importer.Report
 }
 
 // ONNXCheck is a model with an input and the output it must give.
@@ -187,7 +166,7 @@ func Run(ctx context.Context, args []string, env Env, deps Deps) int {
 		fmt.Fprintf(env.Stderr, "stoa: %v\nsee stoa --help\n", err)
 		return ExitUsage
 	}
-	printError(env.Stderr, ctx, err)
+	printError(ctx, env.Stderr, err)
 	return ExitFailed
 }
 
@@ -199,7 +178,7 @@ func isCobra(err error) bool {
 }
 
 // printError says what went wrong and, where something can be done, what.
-func printError(w io.Writer, ctx context.Context, err error) {
+func printError(ctx context.Context, w io.Writer, err error) {
 	e := stoa.AsError(err)
 	msg := e.Msg
 	switch {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,8 +21,8 @@ import (
 	"github.com/stoa-project/stoa/internal/api/algorithmia/doortest"
 	"github.com/stoa-project/stoa/internal/cli"
 	"github.com/stoa-project/stoa/internal/importer"
+	"github.com/stoa-project/stoa/internal/importer/caffe"
 	"github.com/stoa-project/stoa/internal/manifest"
-	"github.com/stoa-project/stoa/internal/tensor"
 )
 
 func TestMain(m *testing.M) {
@@ -44,63 +42,11 @@ func runStoa() int {
 	}, fakeDeps())
 }
 
-var report = importer.Report{
-	Framework: "caffe", Format: "Caffe V1 binary, prototxt", Files: []string{"net.caffemodel", "net.prototxt"},
-	Inputs:  []tensor.Spec{{Name: "data", DType: tensor.Float32, Shape: []int64{-1, 3, 224, 224}}},
-	Outputs: []tensor.Spec{{Name: "prob", DType: tensor.Float32, Shape: []int64{-1, 10}}},
-	Layers:  map[string]int{"Convolution": 3, "ReLU": 4}, Operators: map[string]int{"Conv": 3},
-	Parameters: 1234567, MACs: 2_000_000_000, WeightBytes: 4938268, MemoryBytes: 10 << 20, Opset: 17,
-	Unsupported: []string{"layer foo: Python"}, Notes: []string{"layer data was dropped"},
-}
-
-// fakeDeps stands for the importer, which has tests of its own: it looks
-// whether the files that it was told of are there.
+// fakeDeps has the importer as it is, and stands for what runs models.
 func fakeDeps() cli.Deps {
-	look := func(src fs.FS, files []string) error {
-		if len(files) == 0 {
-			entries, err := fs.ReadDir(src, ".")
-			if err != nil {
-				return err
-			}
-			for _, e := range entries {
-				if strings.HasPrefix(e.Name(), "net.") {
-					files = append(files, e.Name())
-				}
-			}
-		}
-		if len(files) == 0 {
-			return stoa.Errorf(stoa.NotFound, "there are no model files here")
-		}
-		for _, f := range files {
-			if b, err := fs.ReadFile(src, f); err != nil || bytes.HasPrefix(b, []byte("broken")) {
-				return stoa.Wrap(stoa.Invalid, err, "%s is no model", f)
-			}
-		}
-		return nil
-	}
 	return cli.Deps{
 		Version: "1.2.3",
-		Import: func(_ context.Context, j cli.ImportJob) (importer.Report, error) {
-			if err := look(j.Source, j.Options.Files); err != nil {
-				return importer.Report{}, err
-			}
-			r := report
-			r.Notes = append(r.Notes, fmt.Sprintf("options %+v", j.Options))
-			if j.Out != "" {
-				return r, os.WriteFile(j.Out, []byte("onnx"), 0o600)
-			}
-			return r, nil
-		},
-		Infer: func(_ context.Context, j cli.InferJob) (cli.Inferred, error) {
-			if err := look(j.Source, j.Files); err != nil {
-				return cli.Inferred{}, err
-			}
-			files := j.Files
-			if files == nil {
-				files = []string{"net.caffemodel"}
-			}
-			return cli.Inferred{Manifest: "name: " + j.Name + "\nkind: model\nmodel:\n  files: [" + strings.Join(files, ", ") + "]\n", Report: report}, nil
-		},
+		Plugs:   []importer.Plug{importer.ONNX{}, caffe.Plug{}},
 		CheckONNX: func(_ context.Context, c cli.ONNXCheck) (cli.ONNXCheckResult, error) {
 			return cli.ONNXCheckResult{OK: c.Pairs[0].Want == "right.npy", MaxDiff: 0.5}, nil
 		},
@@ -133,6 +79,13 @@ func newSystem() *doortest.System {
 }
 
 func TestScripts(t *testing.T) {
+	demo, err := filepath.Abs("../../demo/digits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(demo, "lenet.caffemodel")); err != nil {
+		t.Skipf("SKIPPED: the scripts need a small model: %v", err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
@@ -144,6 +97,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("STOA_SERVER", s.URL)
 			e.Setenv("STOA_KEY", doortest.DemoKey)
 			e.Setenv("OTHER_KEY", doortest.OtherKey)
+			e.Setenv("DEMO", demo)
 			return os.MkdirAll(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
 	})

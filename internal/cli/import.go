@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -41,15 +43,14 @@ may hold other files too: the model's are picked out. No server is needed.
 		if len(pairs) > 0 && a.deps.CheckONNX == nil {
 			return missing("ONNX Runtime, which --check needs")
 		}
-		j, err := importJob(args)
+		src, opt, err := importSource(args)
 		if err != nil {
 			return err
 		}
-		j.Out = out
-		if err := setImportOptions(&j.Options, inputs, outputs, blobs); err != nil {
+		if err := setImportOptions(&opt, inputs, outputs, blobs); err != nil {
 			return err
 		}
-		r, err := a.runImport(c.Context(), j)
+		r, err := a.importTo(c.Context(), src, opt, out)
 		if err != nil {
 			return err
 		}
@@ -61,31 +62,53 @@ may hold other files too: the model's are picked out. No server is needed.
 			}
 			checked = &res
 		}
-		return a.printImport(r, out, checked, *asJSON)
+		done := imported{r, out, checked}
+		if *asJSON {
+			err = printJSON(a.env.Stdout, done)
+		} else {
+			err = done.print(a.env.Stdout)
+		}
+		if err == nil && checked != nil && !checked.OK {
+			fmt.Fprintf(a.env.Stderr, "stoa: the network's answer is not the one given with --check (largest difference %.3g)\n", checked.MaxDiff)
+			return silentError{}
+		}
+		return err
 	}
 	return c
 }
 
-func (a *app) printImport(r importer.Report, out string, checked *ONNXCheckResult, asJSON bool) error { //nolint:revive // the flag is the user's
-	var err error
-	if asJSON {
-		err = printJSON(a.env.Stdout, struct {
-			importer.Report
-			Out   string           `json:"out"`
-			Check *ONNXCheckResult `json:"check,omitempty"`
-		}{r, out, checked})
-	} else {
-		err = printReport(a.env.Stdout, &r)
-		fmt.Fprintf(a.env.Stdout, "wrote %s\n", out)
-		if checked != nil {
-			fmt.Fprintf(a.env.Stdout, "check: largest difference %.3g %s\n", checked.MaxDiff, checked.Notes)
-		}
-	}
-	if err == nil && checked != nil && !checked.OK {
-		fmt.Fprintf(a.env.Stderr, "stoa: the network's answer is not the one given with --check (largest difference %.3g)\n", checked.MaxDiff)
-		return silentError{}
+// imported is what import tells.
+type imported struct {
+	importer.Report
+	Out   string           `json:"out"`
+	Check *ONNXCheckResult `json:"check,omitempty"`
+}
+
+func (i *imported) print(w io.Writer) error {
+	err := printReport(w, &i.Report)
+	fmt.Fprintf(w, "wrote %s\n", i.Out)
+	if i.Check != nil {
+		fmt.Fprintf(w, "check: largest difference %.3g %s\n", i.Check.MaxDiff, i.Check.Notes)
 	}
 	return err
+}
+
+// importTo writes a model as ONNX and gives its report.
+func (a *app) importTo(ctx context.Context, src *source, opt importer.Options, out string) (importer.Report, error) {
+	if len(a.deps.Plugs) == 0 {
+		return importer.Report{}, missing("importer")
+	}
+	fsys, done, err := src.models()
+	if err != nil {
+		return importer.Report{}, err
+	}
+	defer done()
+	im, err := importer.Import(ctx, a.deps.Plugs, fsys, opt)
+	if err != nil {
+		return importer.Report{}, err
+	}
+	defer im.Close()
+	return im.Report, im.WriteFile(out)
 }
 
 // setImportOptions lets flags override what a manifest said.

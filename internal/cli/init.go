@@ -62,14 +62,12 @@ func (a *app) firstManifest(c *cobra.Command, dir, name string) (text, from stri
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", "", stoa.Wrap(stoa.Invalid, err, "%s cannot be read: %v", dir, plainCause(err))
 	}
-	if len(entries) > 0 && a.deps.Infer != nil {
-		in, err := a.deps.Infer(c.Context(), InferJob{Source: os.DirFS(dir), Name: name})
-		switch {
-		case err == nil:
-			return in.Manifest, "the model's files", nil
-		case stoa.KindOf(err) != stoa.NotFound:
-			fmt.Fprintf(a.env.Stderr, "stoa: the files in %s could not be used: %s\n", dir, stoa.AsError(err).Msg)
+	if len(entries) > 0 && len(a.deps.Plugs) > 0 {
+		text, err := a.infer(c.Context(), &source{dir: dir}, name)
+		if err == nil {
+			return text, "the model's files", nil
 		}
+		fmt.Fprintf(a.env.Stderr, "stoa: the files in %s do not make a manifest: %s\n", dir, stoa.AsError(err).Msg)
 	}
 	return exampleManifest(name), "the example", nil
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,11 +23,11 @@ not supported. No server is needed.`,
 	}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		j, err := importJob(args)
+		src, opt, err := importSource(args)
 		if err != nil {
 			return err
 		}
-		r, err := a.runImport(c.Context(), j)
+		r, err := a.inspect(c.Context(), src, opt)
 		if err != nil {
 			return err
 		}
@@ -40,38 +39,49 @@ not supported. No server is needed.`,
 	return c
 }
 
-func (a *app) runImport(ctx context.Context, j ImportJob) (importer.Report, error) {
-	if a.deps.Import == nil {
+// inspect reads a model and gives its report, which lists what is not supported.
+func (a *app) inspect(ctx context.Context, src *source, opt importer.Options) (importer.Report, error) {
+	if len(a.deps.Plugs) == 0 {
 		return importer.Report{}, missing("importer")
 	}
-	return a.deps.Import(ctx, j)
+	fsys, done, err := src.models()
+	if err != nil {
+		return importer.Report{}, err
+	}
+	defer done()
+	return importer.Inspect(ctx, a.deps.Plugs, fsys, opt)
 }
 
-// importJob makes a job of the paths of a command line. Where they are a folder
+// importSource gives the source that a command line names. Where it is a folder
 // with a manifest, that says which files are the model's.
-func importJob(paths []string) (ImportJob, error) {
+func importSource(paths []string) (*source, importer.Options, error) {
 	src, err := openSource(paths)
 	if err != nil {
-		return ImportJob{}, err
+		return nil, importer.Options{}, err
 	}
-	j := ImportJob{Source: src.fsys()}
 	if src.dir == "" {
-		for n := range src.files {
-			j.Options.Files = append(j.Options.Files, n)
-		}
-		slices.SortFunc(j.Options.Files, strings.Compare)
-		return j, nil
+		return src, importer.Options{Files: src.candidates()}, nil
 	}
 	text, found, err := src.readManifest()
 	if err != nil || !found {
-		return j, err
+		return src, importer.Options{}, err
 	}
 	m, err := manifest.Parse(manifest.FileName, []byte(text))
-	if err != nil {
-		return j, err
+	if err != nil || m.Model == nil {
+		return src, importer.Options{}, err
 	}
-	if m.Model != nil {
-		j.Options = importer.Options{Files: m.Model.Files, Inputs: m.Model.Inputs, Outputs: m.Model.Outputs, Blobs: m.Model.Blobs}
+	return src, importer.Options{Files: m.Model.Files, Inputs: m.Model.Inputs, Outputs: m.Model.Outputs, Blobs: m.Model.Blobs}, nil
+}
+
+// candidates are the files, of those that were named singly, that may hold the
+// model.
+func (s *source) candidates() []string {
+	var out []string
+	for n := range s.files {
+		if !isPaper(n) && !isHidden(n) {
+			out = append(out, n)
+		}
 	}
-	return j, nil
+	slices.Sort(out)
+	return out
 }

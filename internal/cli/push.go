@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -89,7 +90,7 @@ func (a *app) collect(ctx context.Context, paths []string, as string) (client.Pu
 		if as == "" {
 			return client.PushRequest{}, usagef("%s has no %s: add --as owner/name to publish the model alone, or make one with stoa init", paths[0], manifest.FileName)
 		}
-		if text, err = a.infer(ctx, src, as); err != nil {
+		if text, err = a.infer(ctx, src, strings.TrimPrefix(as, "me/")); err != nil {
 			return client.PushRequest{}, err
 		}
 		fmt.Fprintf(a.env.Stderr, "no %s, so this one was made (stoa init would keep it):\n\n%s\n", manifest.FileName, text)
@@ -114,26 +115,6 @@ func (a *app) collect(ctx context.Context, paths []string, as string) (client.Pu
 		r.Files = append(r.Files, client.PushFile{Name: n, Path: files[n]})
 	}
 	return r, nil
-}
-
-// infer makes a manifest for a model that has none.
-func (a *app) infer(ctx context.Context, src *source, as string) (string, error) {
-	if a.deps.Infer == nil {
-		return "", missing("importer, which is needed to publish a model without " + manifest.FileName)
-	}
-	j := InferJob{Source: src.fsys(), Name: as}
-	if src.dir == "" {
-		for _, n := range slices.Sorted(maps.Keys(src.files)) {
-			if !isPaper(n) && !isHidden(n) {
-				j.Files = append(j.Files, n)
-			}
-		}
-	}
-	in, err := a.deps.Infer(ctx, j)
-	if err != nil {
-		return "", err
-	}
-	return in.Manifest, nil
 }
 
 // progress gives what tells a push's progress on a terminal, and what ends the

@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -16,20 +15,6 @@ import (
 	"github.com/stoa-project/stoa/internal/worker"
 	"github.com/stoa-project/stoa/internal/worker/ort"
 )
-
-// ImportTo reads a model and, where out is not "", writes it there as one ONNX
-// file.
-func ImportTo(ctx context.Context, src fs.FS, opt importer.Options, out string) (importer.Report, error) {
-	if out == "" {
-		return importer.Inspect(ctx, Plugs(), src, opt)
-	}
-	imported, err := importer.Import(ctx, Plugs(), src, opt)
-	if err != nil {
-		return importer.Report{}, err
-	}
-	defer imported.Close()
-	return imported.Report, imported.WriteFile(out)
-}
 
 // Tolerance is how far an answer may be from what Compare was told to expect,
 // as a share of the largest number expected, or at all where that is below 1.

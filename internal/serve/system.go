@@ -26,12 +26,14 @@ import (
 	"github.com/stoa-project/stoa/internal/obs"
 	"github.com/stoa-project/stoa/internal/store"
 	"github.com/stoa-project/stoa/internal/store/sqlite"
+	"github.com/stoa-project/stoa/internal/web"
 )
 
 // System is a server: made by New, living through Run.
 type System struct {
 	cfg     Config
 	db      *store.DB
+	catalog *catalog.Catalog
 	fleet   *fleet.Fleet
 	calls   *algorithmia.API
 	handler http.Handler
@@ -103,6 +105,7 @@ func (s *System) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.catalog = cat
 	driver, err := process.New(process.Config{
 		Command: append(append([]string{}, s.cfg.Self...), workerWord,
 			"--blobs", filepath.Join(s.cfg.Data, blobsDir), "--onnxruntime", s.cfg.Library),
@@ -122,9 +125,13 @@ func (s *System) assemble(ctx context.Context) error {
 		Invoker: calls, Catalog: cat, Publisher: cat, Accounts: accounts, Log: s.cfg.Log,
 		PublicURL: s.cfg.PublicURL, BodyLimit: s.cfg.BodyLimit, ResultLimit: s.cfg.ResultLimit,
 	})
+	page, err := web.Door(web.Config{Catalog: cat, PublicURL: s.cfg.PublicURL})
+	if err != nil {
+		return err
+	}
 	s.handler, err = api.New(api.Config{
 		Auth:    guarded{accounts, metrics},
-		Doors:   []api.Door{s.calls.Door()},
+		Doors:   []api.Door{s.calls.Door(), page},
 		Log:     s.cfg.Log,
 		Ready:   func(ctx context.Context) error { return s.db.Ping(ctx) },
 		Metrics: metrics.Handler(),
@@ -212,6 +219,13 @@ func (s *System) Run(ctx context.Context) error {
 	defer s.release()
 	srv := &http.Server{Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: 2 * time.Minute}
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		// What a killed server has left in the blob store is of no use to anybody.
+		if err := s.catalog.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.cfg.Log.WarnContext(ctx, "blobs not swept", "cause", err)
+		}
+		return nil
+	})
 	g.Go(func() error {
 		if err := srv.Serve(s.ln); !errors.Is(err, http.ErrServerClosed) {
 			return err

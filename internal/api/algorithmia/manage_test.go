@@ -5,12 +5,24 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/account"
 	"github.com/stoa-project/stoa/internal/api"
 	"github.com/stoa-project/stoa/internal/api/algorithmia"
 	"github.com/stoa-project/stoa/internal/api/algorithmia/doortest"
+	"github.com/stoa-project/stoa/internal/catalog"
+)
+
+// The rooms are what the door takes.
+var (
+	_ algorithmia.Catalog   = (*catalog.Catalog)(nil)
+	_ algorithmia.Publisher = (*catalog.Catalog)(nil)
+	_ algorithmia.Accounts  = (*account.Accounts)(nil)
+	_ api.Authenticator     = (*account.Accounts)(nil)
 )
 
 // open lists the routes that take anyone: none of this door.
@@ -254,5 +266,23 @@ func TestKeys(t *testing.T) {
 	}
 	if res, _ := s.do(t, call{method: "DELETE", path: "/v1/keys/none"}); res.StatusCode != 404 {
 		t.Errorf("revoke none: %d", res.StatusCode)
+	}
+}
+
+// TestDocs holds docs/api.md to the routes.
+func TestDocs(t *testing.T) {
+	b, err := os.ReadFile("../../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range algorithmia.New(algorithmia.Config{}).Door().Routes {
+		if !strings.Contains(string(b), r.Method+" "+r.Pattern) {
+			t.Errorf("docs/api.md does not tell of %s %s", r.Method, r.Pattern)
+		}
+	}
+	for k := stoa.Internal; k <= stoa.Unavailable; k++ {
+		if !strings.Contains(string(b), "`"+k.String()+"`") {
+			t.Errorf("docs/api.md does not tell of the kind %s", k)
+		}
 	}
 }
