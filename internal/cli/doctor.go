@@ -92,11 +92,7 @@ func (a *app) checks() []Check {
 		{"memory", func(context.Context) Finding { return checkMemory("/proc/meminfo") }},
 		{"disk", func(context.Context) Finding { return a.checkDisk() }},
 	}
-	own = append(own, a.deps.Checks...)
-	return append(own, Check{"sandbox", func(context.Context) Finding {
-		return Finding{Warn, "workers and imports run with limits on resources, but not in a sandbox yet",
-			"publish only files that you trust"}
-	}})
+	return append(own, a.deps.Checks...)
 }
 
 func (a *app) checkServer(ctx context.Context) Finding {

@@ -67,7 +67,7 @@ func TestImportsGoDown(t *testing.T) {
 			case strings.HasPrefix(rel, p.dir+"/") && p.dir != ".":
 				t.Errorf("%s: %s imports its child %s", file, p.dir, rel)
 			case below >= floor:
-				t.Errorf("%s: %s (floor %d) imports %s (floor %d)", file, p.dir, floor, rel, below)
+				t.Errorf("%s: %s (floor %g) imports %s (floor %g)", file, p.dir, floor, rel, below)
 			}
 		}
 	}
@@ -85,13 +85,13 @@ func TestNothingGrowsTooLarge(t *testing.T) {
 	}
 }
 
-func readFloors(t *testing.T) map[string]int {
+func readFloors(t *testing.T) map[string]float64 {
 	t.Helper()
 	b, err := os.ReadFile("floors.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	floors := map[string]int{}
+	floors := map[string]float64{}
 	sc := bufio.NewScanner(bytes.NewReader(b))
 	for sc.Scan() {
 		f := strings.Fields(sc.Text())
@@ -102,7 +102,7 @@ func readFloors(t *testing.T) map[string]int {
 			floors["test "+f[1]] = -1
 			continue
 		}
-		n, err := strconv.Atoi(f[0])
+		n, err := strconv.ParseFloat(f[0], 64)
 		if err != nil {
 			t.Fatalf("floors.txt: %q", sc.Text())
 		}
@@ -114,7 +114,7 @@ func readFloors(t *testing.T) map[string]int {
 	return floors
 }
 
-func testOnly(floors map[string]int, dir string) bool {
+func testOnly(floors map[string]float64, dir string) bool {
 	for key := range floors {
 		if name, ok := strings.CutPrefix(key, "test "); ok && (name == dir || strings.HasSuffix(name, "/") && strings.HasPrefix(dir+"/", name)) {
 			return true

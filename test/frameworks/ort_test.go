@@ -16,7 +16,7 @@ const root = "../.."
 // library finds ONNX Runtime, or skips the test.
 func library(t testing.TB) string {
 	t.Helper()
-	for _, path := range []string{os.Getenv("STOA_ONNXRUNTIME"), filepath.Join(root, ".cache/onnxruntime/libonnxruntime.so")} {
+	for _, path := range []string{os.Getenv("STOA_ONNXRUNTIME"), filepath.Join(root, "bin/lib/libonnxruntime.so")} {
 		if path == "" {
 			continue
 		}

@@ -213,7 +213,11 @@ func (d *Driver) save(r record) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(d.path(r.ID, ".json"), b, 0o600)
+	// Whoever reads it sees all of it, or none.
+	if err := os.WriteFile(d.path(r.ID, ".new"), b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(d.path(r.ID, ".new"), d.path(r.ID, ".json"))
 }
 
 func (d *Driver) load(id string) (record, error) {
@@ -230,7 +234,7 @@ func (d *Driver) load(id string) (record, error) {
 
 // remove forgets all that stands on disk for a worker.
 func (d *Driver) remove(id string) {
-	for _, suffix := range []string{".json", ".sock", ".log"} {
+	for _, suffix := range []string{".json", ".new", ".sock", ".log"} {
 		_ = os.Remove(d.path(id, suffix))
 	}
 	_ = os.RemoveAll(d.path(id, ""))

@@ -79,7 +79,7 @@ type converter struct {
 	inputs   map[string]bool
 	next     map[string]int // by name, the number to try next to make it unique
 	room     int64          // numbers that fillers may still make
-	missing  []string        // layers without weights
+	missing  []string       // layers without weights
 	notes    []string
 }
 
