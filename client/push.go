@@ -79,17 +79,19 @@ func (c *Client) Push(ctx context.Context, r PushRequest) (*Published, error) {
 	out := &Published{}
 	if err = c.upload(ctx, r, files, p); err == nil {
 		report(r, Progress{Step: Building})
-		err = c.do(ctx, request{method: http.MethodPost, path: path + "/commit"}, nil, out)
+		if err = c.do(ctx, request{method: http.MethodPost, path: path + "/commit"}, nil, out); err == nil {
+			return out, nil
+		}
+		if stoa.KindOf(err) != stoa.Unavailable && ctx.Err() == nil {
+			return nil, err // the server has answered, and forgotten the push
+		}
 	}
-	if err != nil {
-		// The server forgets open pushes by itself; this only frees room sooner,
-		// so that its own failure does not matter.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		_ = c.do(ctx, request{method: http.MethodDelete, path: path}, nil, nil)
-		return nil, err
-	}
-	return out, nil
+	// The server forgets open pushes by itself; this only frees room sooner, so
+	// that its own failure does not matter.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_ = c.do(ctx, request{method: http.MethodDelete, path: path}, nil, nil)
+	return nil, err
 }
 
 func report(r PushRequest, p Progress) {
