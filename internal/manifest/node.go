@@ -80,9 +80,10 @@ func nodeKind(n ast.Node) string {
 		return "a list"
 	case ast.NullType:
 		return "nothing"
+	default:
+		text, _ := scalarText(n)
+		return fmt.Sprintf("%.40q", text)
 	}
-	text, _ := scalarText(n)
-	return fmt.Sprintf("%.40q", text)
 }
 
 // value reads a node into v, whose type says what may stand there.
@@ -258,6 +259,7 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, path string) {
 		if f, ok = number(n); ok {
 			v.SetFloat(f)
 		}
+	default: // no field has another type
 	}
 	if !ok {
 		d.wants(n, path, wanted(v.Type()))

@@ -37,22 +37,18 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Msg)
 }
 
-// Problems are all that is wrong with a manifest, by line. They are the Err of
-// the error that Parse gives.
-type Problems []Problem
+// ParseError holds all that is wrong with a manifest, by line. It is the Err of
+// the error that Parse gives, whose Msg has a line for each.
+type ParseError struct{ Problems []Problem }
 
-// Error gives a line for each.
-func (p Problems) Error() string {
-	lines := make([]string, len(p))
-	for i, x := range p {
-		lines[i] = x.String()
-	}
-	return strings.Join(lines, "\n")
+// Error says how many there are: the error around it says which.
+func (e *ParseError) Error() string {
+	return fmt.Sprintf("problems in the manifest: %d", len(e.Problems))
 }
 
 // Parse reads and checks a manifest. fileName is for messages. Its error is an
-// Invalid stoa.Error whose Msg has a line for each problem and whose Err is
-// Problems.
+// Invalid stoa.Error whose Msg has a line for each problem and whose Err is a
+// *ParseError.
 func Parse(fileName string, data []byte) (*Manifest, error) {
 	d := &decoder{file: fileName, where: map[string]position{}}
 	m := new(Manifest)
@@ -75,24 +71,18 @@ func Parse(fileName string, data []byte) (*Manifest, error) {
 		}
 		return a.Column - b.Column
 	})
-	return nil, &stoa.Error{Kind: stoa.Invalid, Msg: d.problems.Error(), Err: asCause(d.problems)}
+	lines := make([]string, len(d.problems))
+	for i, p := range d.problems {
+		lines[i] = p.String()
+	}
+	return nil, stoa.Wrap(stoa.Invalid, &ParseError{d.problems}, "%s", strings.Join(lines, "\n"))
 }
-
-// asCause keeps the problems reachable for errors.As without repeating them in
-// the log's line.
-func asCause(p Problems) error { return &cause{p} }
-
-type cause struct{ problems Problems }
-
-func (c *cause) Error() string { return fmt.Sprintf("%d problems in the manifest", len(c.problems)) }
-
-func (c *cause) Unwrap() error { return c.problems }
 
 type position struct{ line, column int }
 
 type decoder struct {
 	file     string
-	problems Problems
+	problems []Problem
 	broken   bool // it could not be read: checking what it means makes no sense
 	where    map[string]position
 }

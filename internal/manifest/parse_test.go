@@ -187,8 +187,8 @@ func TestParseRefuses(t *testing.T) {
 			if err == nil {
 				t.Fatalf("read as %+v", m)
 			}
-			var problems manifest.Problems
-			if stoa.KindOf(err) != stoa.Invalid || !errors.As(err, &problems) || len(problems) == 0 {
+			var problems *manifest.ParseError
+			if stoa.KindOf(err) != stoa.Invalid || !errors.As(err, &problems) || len(problems.Problems) == 0 {
 				t.Fatalf("got %#v", err)
 			}
 			if !strings.Contains(stoa.AsError(err).Msg, tt.want) {
@@ -288,6 +288,14 @@ func FuzzParse(f *testing.F) {
 		}
 		if !bytes.Equal(first, again) {
 			t.Fatalf("%q: %s became %s", data, first, again)
+		}
+		yaml := manifest.Marshal(m, nil)
+		written, err := manifest.Parse("f", yaml)
+		if err != nil {
+			t.Fatalf("%q became\n%s%v", data, yaml, err)
+		}
+		if again, err = json.Marshal(written); err != nil || !bytes.Equal(first, again) {
+			t.Fatalf("%q: %s became, through\n%s%s, %v", data, first, yaml, again, err)
 		}
 	})
 }

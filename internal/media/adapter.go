@@ -37,7 +37,8 @@ type outputPlan struct {
 }
 
 // NewAdapter checks the specifications against the network and each other.
-// file opens a file of the bundle (labels). Its errors name the field at fault
+// file opens a file of the bundle (labels); it may be nil where there is none.
+// Its errors name the field at fault
 // as in "input[0].picture.width".
 func NewAdapter(in []Input, out []Output, g Graph, file func(name string) ([]byte, error), lim Limits) (*Adapter, error) {
 	if faults := Check(in, out); len(faults) > 0 {
@@ -136,12 +137,12 @@ func fitPicture(at string, p Picture, spec tensor.Spec) (*picturePlan, error) {
 		h, w, c = shape[0], shape[1], shape[2]
 	}
 	if c >= 0 && c != int64(pl.channels) {
-		other := shape[2]
+		other, word := shape[2], layoutNHWC
 		if pl.nhwc {
-			other = shape[0]
+			other, word = shape[0], "nchw"
 		}
 		if other == int64(pl.channels) {
-			return nil, stoa.Errorf(stoa.Invalid, "%s.layout: the network's input %q is %s: write %s", at, spec.Name, all, map[bool]string{true: "nchw", false: layoutNHWC}[pl.nhwc])
+			return nil, stoa.Errorf(stoa.Invalid, "%s.layout: the network's input %q is %s: write %s", at, spec.Name, all, word)
 		}
 		return nil, stoa.Errorf(stoa.Invalid, "%s.colour: %s has %d channels, but the network's input %q is %s", at, wordOr(p.Colour, "rgb"), pl.channels, spec.Name, all)
 	}
@@ -207,6 +208,9 @@ func (a *Adapter) compileOutputs(out []Output, specs []tensor.Spec, file func(st
 func compileLabels(at string, l Labels, spec tensor.Spec, file func(string) ([]byte, error)) (*labelsPlan, error) {
 	names := l.Names
 	if l.File != "" {
+		if file == nil {
+			return nil, stoa.Errorf(stoa.Invalid, "%s.file: %s: there are no files here", at, l.File)
+		}
 		data, err := file(l.File)
 		if err != nil {
 			return nil, stoa.Wrap(stoa.Invalid, err, "%s.file: %s cannot be read", at, l.File)
@@ -281,8 +285,8 @@ func compilePaint(at string, p Paint, spec tensor.Spec) (*paintPlan, error) {
 		mean: perChannel(p.Mean, 0), scale: perChannel(p.Scale, 1),
 	}
 	if spec.Shape != nil {
-		if _, _, _, err := pl.size(spec.Shape); err != nil {
-			return nil, stoa.Errorf(stoa.Invalid, "%s: the network's output %q %s", at, spec.Name, err)
+		if _, _, err := pl.size(spec.Shape); err != nil {
+			return nil, stoa.Errorf(stoa.Invalid, "%s: the network's output %q %s", at, spec.Name, stoa.AsError(err).Msg)
 		}
 	}
 	return pl, nil

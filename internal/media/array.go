@@ -17,7 +17,7 @@ func conform(t tensor.Tensor, spec tensor.Spec) (tensor.Tensor, error) {
 		shape = append([]int64{1}, shape...)
 	}
 	if !fits(shape, want) {
-		return t, inputErrorf(stoa.Invalid, "wants %s %s, got %s", tensor.ShapeString(want), spec.DType, tensor.ShapeString(t.Shape))
+		return t, inputErrorf(stoa.Invalid, "wants %s, got %s", wanted(spec), tensor.ShapeString(t.Shape))
 	}
 	t.Shape = shape
 	if t.DType == spec.DType {
@@ -25,9 +25,17 @@ func conform(t tensor.Tensor, spec tensor.Spec) (tensor.Tensor, error) {
 	}
 	out, err := convert(t, spec.DType)
 	if err != nil {
-		return t, inputErrorf(stoa.Invalid, "wants %s %s, got %s %s%s", tensor.ShapeString(want), spec.DType, tensor.ShapeString(t.Shape), t.DType, err)
+		return t, inputErrorf(stoa.Invalid, "wants %s, got %s %s%s", wanted(spec), tensor.ShapeString(t.Shape), t.DType, err)
 	}
 	return out, nil
+}
+
+// wanted says what array an input takes, such as "?x3x96x96 float32".
+func wanted(spec tensor.Spec) string {
+	if spec.Shape == nil {
+		return "an array of " + spec.DType.String()
+	}
+	return tensor.ShapeString(spec.Shape) + " " + spec.DType.String()
 }
 
 func fits(shape, want []int64) bool {
@@ -45,10 +53,10 @@ func fits(shape, want []int64) bool {
 	return true
 }
 
-// noWay says why an array is not converted; it ends a sentence.
-type noWay string
+// conversionError says why an array is not converted; it ends a sentence.
+type conversionError string
 
-func (n noWay) Error() string { return string(n) }
+func (e conversionError) Error() string { return string(e) }
 
 // convert changes the numeric type where nothing but digits of a fraction can
 // be lost: integers and floats to floats, integers to integers that hold them
@@ -81,8 +89,9 @@ func convert(t tensor.Tensor, to tensor.DType) (tensor.Tensor, error) {
 		return intTensor[uint32](t)
 	case tensor.Uint64:
 		return intTensor[uint64](t)
+	default:
+		return t, conversionError(", which is not converted")
 	}
-	return t, noWay(", which is not converted")
 }
 
 type float interface{ ~float32 | ~float64 }
@@ -94,7 +103,7 @@ type integer interface {
 func floatTensor[F float](t tensor.Tensor) (tensor.Tensor, error) {
 	v, ok := floatsOf[F](t)
 	if !ok {
-		return t, noWay(", which is not converted")
+		return t, conversionError(", which is not converted")
 	}
 	return tensor.Of(v, t.Shape...), nil
 }
@@ -133,8 +142,9 @@ func floatsOf[F float](t tensor.Tensor) ([]F, bool) {
 			}
 		}
 		return out, true
+	default:
+		return nil, false
 	}
-	return nil, false
 }
 
 func cast[D, S tensor.Number](s []S) []D {
@@ -169,7 +179,7 @@ func intTensor[D integer](t tensor.Tensor) (tensor.Tensor, error) {
 	case tensor.Uint64:
 		v, err = castInt[D](tensor.As[uint64](t))
 	default:
-		err = noWay(", which is not converted")
+		err = conversionError(", which is not converted")
 	}
 	return tensor.Of(v, t.Shape...), err
 }
@@ -179,7 +189,7 @@ func castInt[D, S integer](s []S) ([]D, error) {
 	for i, v := range s {
 		d := D(v)
 		if S(d) != v || (d < 0) != (v < 0) {
-			return nil, noWay(fmt.Sprintf(" with %v in it, which does not fit", v))
+			return nil, conversionError(fmt.Sprintf(" with %v in it, which does not fit", v))
 		}
 		out[i] = d
 	}
@@ -222,11 +232,12 @@ func roundTo(t tensor.Tensor, to tensor.DType) tensor.Tensor {
 		return tensor.Of(clip[int32](v, math.MinInt32, math.MaxInt32), t.Shape...)
 	case tensor.Int64:
 		return tensor.Of(clip[int64](v, -1<<53, 1<<53), t.Shape...)
+	default:
+		return t
 	}
-	return t
 }
 
-// pictureTypes are the element types that roundTo makes.
+// pictureType tells whether roundTo makes this element type.
 func pictureType(d tensor.DType) bool {
 	switch d {
 	case tensor.Float32, tensor.Float64, tensor.Float16, tensor.BFloat16, tensor.Uint8, tensor.Int8,

@@ -124,11 +124,11 @@ func (a *Adapter) array(spec tensor.Spec, v stoa.Value) (tensor.Tensor, error) {
 		}
 	case v.Type == stoa.JSON, v.Type == stoa.Text:
 		if c := firstByte(v.Data); c == '{' || c == '"' || c == 0 {
-			return t, inputErrorf(stoa.Invalid, "wants %s %s as nested arrays of numbers or npy bytes, got %s", tensor.ShapeString(spec.Shape), spec.DType, jsonKind(v.Data))
+			return t, inputErrorf(stoa.Invalid, "wants %s as nested arrays of numbers or npy bytes, got %s", wanted(spec), jsonKind(v.Data))
 		}
 		t, err = tensor.ParseJSON(v.Data, spec.DType, a.limits.Elements)
 	default:
-		return t, inputErrorf(stoa.Invalid, "wants %s %s as nested JSON numbers or npy bytes, got %s", tensor.ShapeString(spec.Shape), spec.DType, bytesKind(v))
+		return t, inputErrorf(stoa.Invalid, "wants %s as nested arrays of numbers or npy bytes, got %s", wanted(spec), bytesKind(v))
 	}
 	if err != nil {
 		e := *stoa.AsError(err)

@@ -262,31 +262,33 @@ type paintPlan struct {
 }
 
 // size reads the shape of a picture; its error goes on after the output's name.
-func (p *paintPlan) size(shape []int64) (w, h, batch int64, err error) {
-	s := shape
-	batch = 1
-	if len(s) == 4 {
-		batch, s = s[0], s[1:]
-	}
+func (p *paintPlan) size(shape []int64) (w, h int64, err error) {
 	bad := stoa.Errorf(stoa.Failed, "is %s, which is no picture of %d channels", tensor.ShapeString(shape), p.channels)
-	if len(s) == 2 && p.channels == 1 {
-		return s[1], s[0], batch, nil
+	s := shape
+	if len(s) == 4 {
+		if s[0] > 1 {
+			return 0, 0, bad
+		}
+		s = s[1:]
 	}
-	if len(s) != 3 || batch > 1 {
-		return 0, 0, 0, bad
+	if len(s) == 2 && p.channels == 1 {
+		return s[1], s[0], nil
+	}
+	if len(s) != 3 {
+		return 0, 0, bad
 	}
 	c, h, w := s[0], s[1], s[2]
 	if p.nhwc {
 		h, w, c = s[0], s[1], s[2]
 	}
 	if c >= 0 && c != int64(p.channels) {
-		return 0, 0, 0, bad
+		return 0, 0, bad
 	}
-	return w, h, batch, nil
+	return w, h, nil
 }
 
 func (p *paintPlan) encode(t tensor.Tensor) (stoa.Value, error) {
-	w64, h64, _, err := p.size(t.Shape)
+	w64, h64, err := p.size(t.Shape)
 	if err != nil {
 		return stoa.Value{}, err
 	}

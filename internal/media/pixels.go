@@ -152,22 +152,51 @@ func fromPalette(m *bitmap, p *image.Paletted) {
 }
 
 // rowYCbCr writes a row with JFIF's matrix in 16-bit fixed point, as
-// color.YCbCrToRGB does; the chroma of a pair of pixels is looked up once.
+// color.YCbCrToRGB does. Where chroma is halved, as in most JPEGs, a pair of
+// pixels shares what follows from it.
 func rowYCbCr(p *image.YCbCr, y int, dst []byte) {
 	b := p.Rect
-	luma := p.Y[p.YOffset(b.Min.X, y):]
-	last := -1
-	var dr, dg, db int32
-	for x := range b.Dx() {
-		if at := p.COffset(b.Min.X+x, y); at != last {
-			last = at
-			cb, cr := int32(p.Cb[at])-128, int32(p.Cr[at])-128
-			dr, dg, db = 91881*cr, -22554*cb-46802*cr, 116130*cb
+	w := b.Dx()
+	luma := p.Y[p.YOffset(b.Min.X, y):][:w]
+	at := p.COffset(b.Min.X, y)
+	halved := p.SubsampleRatio == image.YCbCrSubsampleRatio420 || p.SubsampleRatio == image.YCbCrSubsampleRatio422
+	switch {
+	case halved && b.Min.X%2 == 0:
+		cbs, crs := p.Cb[at:][:(w+1)/2], p.Cr[at:][:(w+1)/2]
+		for i, cb := range cbs {
+			c := chromaOf(cb, crs[i])
+			x := 2 * i
+			c.pixel(dst[3*x:3*x+3:3*x+3], luma[x])
+			if x++; x < w {
+				c.pixel(dst[3*x:3*x+3:3*x+3], luma[x])
+			}
 		}
-		yy := int32(luma[x]) * 0x10101
-		d := dst[3*x : 3*x+3 : 3*x+3]
-		d[0], d[1], d[2] = level16(yy+dr), level16(yy+dg), level16(yy+db)
+	case p.SubsampleRatio == image.YCbCrSubsampleRatio444:
+		cbs, crs := p.Cb[at:][:w], p.Cr[at:][:w]
+		for x, cb := range cbs {
+			c := chromaOf(cb, crs[x])
+			c.pixel(dst[3*x:3*x+3:3*x+3], luma[x])
+		}
+	default:
+		for x := range w {
+			at := p.COffset(b.Min.X+x, y)
+			c := chromaOf(p.Cb[at], p.Cr[at])
+			c.pixel(dst[3*x:3*x+3:3*x+3], luma[x])
+		}
 	}
+}
+
+// chroma is what a pixel's Cb and Cr add to its luma.
+type chroma struct{ r, g, b int32 }
+
+func chromaOf(cb, cr byte) chroma {
+	u, v := int32(cb)-128, int32(cr)-128
+	return chroma{91881 * v, -22554*u - 46802*v, 116130 * u}
+}
+
+func (c chroma) pixel(d []byte, luma byte) {
+	y := int32(luma) * 0x10101
+	d[0], d[1], d[2] = level16(y+c.r), level16(y+c.g), level16(y+c.b)
 }
 
 func level16(v int32) byte {

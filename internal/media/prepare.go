@@ -35,7 +35,7 @@ type scratch struct{ rows []float32 }
 // maxScratch bounds what the pool keeps from one large picture, in numbers.
 const maxScratch = 1 << 20
 
-// compile fills in what follows from the specification alone.
+// compilePicture fills in what follows from the specification alone.
 func compilePicture(p Picture) *picturePlan {
 	pl := &picturePlan{
 		w: p.Width, h: p.Height, resize: p.Resize, filter: p.Filter,

@@ -16,7 +16,7 @@ import (
 )
 
 // pattern is a picture with fine detail in every channel. testdata/resize.json.gz
-// holds what OpenCV 4.12 (and for nearest Pillow 12) make of it: "filter width
+// holds what OpenCV 4.12 (and for nearest Pillow 13) make of it: "filter width
 // height" to the bytes of red, green, blue.
 func pattern() *image.NRGBA {
 	m := image.NewNRGBA(image.Rect(0, 0, 53, 37))

@@ -488,8 +488,9 @@ func appendElement(dst []byte, d DType, b []byte) []byte {
 		return strconv.AppendUint(dst, uint64(le.Uint32(b)), 10)
 	case Uint64:
 		return strconv.AppendUint(dst, le.Uint64(b), 10)
+	default:
+		return append(dst, "null"...)
 	}
-	return append(dst, "null"...)
 }
 
 // AppendFloat appends one number of 32 or 64 bits as JSON, in the form that
