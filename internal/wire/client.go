@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/stoa-project/stoa"
 )
@@ -12,123 +13,136 @@ import (
 // their reply came: the peer may or may not have done the work.
 const ErrLost = "ConnectionLost"
 
-// Client is the calling end of a connection.
+// Dialer opens a connection to the peer.
+type Dialer func(ctx context.Context) (net.Conn, error)
+
+// Client makes calls over as many connections as there are calls at a time, and
+// keeps them for later ones. One more, the lifeline, carries nothing: its end
+// says that the peer is gone.
 type Client struct {
-	s    *stream
-	done chan struct{}
+	dial     Dialer
+	lifeline net.Conn
+	done     chan struct{}
 
-	mu      sync.Mutex
-	next    uint64
-	pending map[uint64]chan reply // nil once the connection is lost
-	cause   error
+	mu   sync.Mutex
+	idle []*stream // the last one used first: its memory is still warm
+	gone bool
 }
 
-type reply struct {
-	body Body
-	err  error
+// NewClient opens the lifeline. The Client must be closed.
+func NewClient(ctx context.Context, dial Dialer) (*Client, error) {
+	conn, err := dial(ctx)
+	if err != nil {
+		return nil, lost(err)
+	}
+	c := &Client{dial: dial, lifeline: conn, done: make(chan struct{})}
+	go c.watch()
+	return c, nil
 }
 
-// NewClient takes over the connection and reads from it until it ends.
-func NewClient(conn net.Conn) *Client {
-	c := &Client{s: newStream(conn), done: make(chan struct{}), pending: map[uint64]chan reply{}}
-	go c.readLoop()
-	return c
+// watch waits for the end of the lifeline, on which the peer sends nothing.
+func (c *Client) watch() {
+	defer close(c.done)
+	var b [1]byte
+	_, _ = c.lifeline.Read(b[:]) // whatever it gives, this is the end
+	_ = c.lifeline.Close()
+	c.mu.Lock()
+	idle := c.idle
+	c.idle, c.gone = nil, true
+	c.mu.Unlock()
+	for _, s := range idle {
+		_ = s.conn.Close()
+	}
 }
 
 // Call sends a request made of parts, one after the other, and waits for the
 // reply. When ctx ends first, the peer is told to stop, and the context's error
-// is returned at once. The caller releases the Body.
+// is returned. The caller releases the Body.
 func (c *Client) Call(ctx context.Context, method uint8, parts ...[]byte) (Body, error) {
 	if err := ctx.Err(); err != nil {
 		return Body{}, err
 	}
-	id, ch, err := c.register()
+	s, err := c.take(ctx)
 	if err != nil {
 		return Body{}, err
 	}
-	if err := c.s.write(header{kind: frameCall, method: method, id: id}, parts...); err != nil {
-		c.forget(id)
-		if stoa.KindOf(err) == stoa.TooLarge {
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetDeadline(time.Unix(1, 0)) })
+	h, body, err := s.roundTrip(method, parts)
+	if !stop() || err != nil {
+		// Given up, or broken: what is still to come would be taken for the next
+		// call's. Closing is what cancels the call at the other end.
+		_ = s.conn.Close()
+		switch {
+		case err == nil: // the answer came at the last moment
+		case ctx.Err() != nil:
+			return Body{}, ctx.Err()
+		case stoa.KindOf(err) == stoa.TooLarge:
 			return Body{}, err
+		default:
+			return Body{}, lost(err)
 		}
-		// Part of a frame may have gone out: the stream cannot be used any more.
-		_ = c.s.conn.Close()
-		return Body{}, lost(err)
+	} else {
+		c.give(s)
 	}
-	select {
-	case r := <-ch:
-		return r.body, r.err
-	case <-ctx.Done():
-		if c.forget(id) {
-			go func() { _ = c.s.write(header{kind: frameCancel, id: id}) }() // a lost connection is noticed by readLoop
-		}
-		return Body{}, ctx.Err()
+	if h.kind == frameError {
+		return Body{}, decodeError(body.Bytes)
 	}
+	return body, nil
 }
 
-// Done is closed when the connection is lost or closed and no call is pending.
+func (s *stream) roundTrip(method uint8, parts [][]byte) (header, Body, error) {
+	if err := s.write(header{kind: frameCall, method: method}, parts...); err != nil {
+		return header{}, Body{}, err
+	}
+	h, body, err := s.read()
+	if err == nil && h.kind == frameCall {
+		err = stoa.Errorf(stoa.Internal, "wire: a call on the calling end")
+	}
+	return h, body, err
+}
+
+func (c *Client) take(ctx context.Context) (*stream, error) {
+	c.mu.Lock()
+	if c.gone {
+		c.mu.Unlock()
+		return nil, lost(net.ErrClosed)
+	}
+	if n := len(c.idle); n > 0 {
+		s := c.idle[n-1]
+		c.idle = c.idle[:n-1]
+		c.mu.Unlock()
+		return s, nil
+	}
+	c.mu.Unlock()
+	conn, err := c.dial(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, lost(err)
+	}
+	return newStream(conn), nil
+}
+
+func (c *Client) give(s *stream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		_ = s.conn.Close()
+		return
+	}
+	c.idle = append(c.idle, s)
+}
+
+// Done is closed when the peer is gone, or the Client closed.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Close ends the connection; calls in flight end with ErrLost.
+// Close lets go of the peer. Calls in flight end as they would, on their own
+// connections.
 func (c *Client) Close() error {
-	err := c.s.conn.Close()
+	err := c.lifeline.Close()
 	<-c.done
 	return err
-}
-
-func (c *Client) register() (uint64, chan reply, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.pending == nil {
-		return 0, nil, c.cause
-	}
-	c.next++
-	ch := make(chan reply, 1)
-	c.pending[c.next] = ch
-	return c.next, ch, nil
-}
-
-// forget tells whether the call was still waiting for its reply.
-func (c *Client) forget(id uint64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, ok := c.pending[id]
-	delete(c.pending, id)
-	return ok
-}
-
-func (c *Client) readLoop() {
-	defer close(c.done)
-	for {
-		h, body, err := c.s.read()
-		if err != nil {
-			_ = c.s.conn.Close()
-			c.fail(lost(err))
-			return
-		}
-		c.mu.Lock()
-		ch, ok := c.pending[h.id]
-		delete(c.pending, h.id)
-		c.mu.Unlock()
-		switch {
-		case !ok: // cancelled meanwhile
-			body.Release()
-		case h.kind == frameError:
-			ch <- reply{err: decodeError(body.Bytes)}
-		default:
-			ch <- reply{body: body}
-		}
-	}
-}
-
-func (c *Client) fail(err error) {
-	c.mu.Lock()
-	pending := c.pending
-	c.pending, c.cause = nil, err
-	c.mu.Unlock()
-	for _, ch := range pending {
-		ch <- reply{err: err}
-	}
 }
 
 func lost(err error) error {

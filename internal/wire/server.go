@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/stoa-project/stoa"
@@ -13,90 +12,82 @@ import (
 
 // Handler answers one call. The parts of the reply are sent one after the
 // other, and may be slices of the request's body, which is released afterwards.
-// ctx ends when the caller cancels or the connection is lost.
+// ctx ends when the caller gives the call up or is lost.
 type Handler func(ctx context.Context, method uint8, body []byte) (parts [][]byte, err error)
 
-// Serve answers calls on conn, each in its own goroutine, until the connection
-// ends or ctx does. When ctx ends it reads no further call, and the handlers
-// that run may finish; when the connection is lost, they are cancelled. It
-// closes the connection, and returns when all handlers have.
+// Serve answers the calls on one connection, one after the other, until the
+// connection ends or ctx does; a call that runs when ctx ends may finish. It
+// closes the connection.
 func Serve(ctx context.Context, conn net.Conn, h Handler) error {
-	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	s := &server{s: newStream(conn), handle: h, cancels: map[uint64]context.CancelFunc{}}
+	s := &server{stream: newStream(conn), handle: h}
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	defer func() { _ = conn.Close() }()
-	err := s.readLoop(running)
-	if ctx.Err() != nil {
-		s.wg.Wait()
-		return nil
-	}
-	cancel()
-	s.wg.Wait()
-	return ignoreEnd(err)
-}
-
-func (s *server) readLoop(ctx context.Context) error {
 	for {
-		h, body, err := s.s.read()
-		if err != nil {
-			return err
+		h, body, err := s.read()
+		if err == nil && h.kind != frameCall {
+			err = stoa.Errorf(stoa.Internal, "wire: a reply on the answering end")
 		}
-		switch h.kind {
-		case frameCall:
-			s.start(ctx, h, body)
-		case frameCancel:
-			s.mu.Lock()
-			if stop := s.cancels[h.id]; stop != nil {
-				stop()
-			}
-			s.mu.Unlock()
-		case frameReply, frameError:
-			return stoa.Errorf(stoa.Internal, "wire: a reply on the answering end")
+		if err == nil {
+			err = s.answer(ctx, h, body)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return ignoreEnd(err)
 		}
 	}
 }
 
 type server struct {
-	s      *stream
+	*stream
 	handle Handler
-	wg     sync.WaitGroup
-
-	mu      sync.Mutex
-	cancels map[uint64]context.CancelFunc
 }
 
-func (s *server) start(ctx context.Context, h header, body Body) {
-	ctx, cancel := context.WithCancel(ctx)
-	s.mu.Lock()
-	s.cancels[h.id] = cancel
-	s.mu.Unlock()
-	s.wg.Go(func() {
-		defer func() {
-			s.mu.Lock()
-			delete(s.cancels, h.id)
-			s.mu.Unlock()
-			cancel()
-		}()
-		s.answer(ctx, h, body)
-	})
-}
-
-func (s *server) answer(ctx context.Context, h header, body Body) {
+func (s *server) answer(ctx context.Context, h header, body Body) error {
 	defer body.Release()
-	parts, err := s.guarded(ctx, h, body.Bytes)
-	out := header{kind: frameReply, id: h.id}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	unwatch := s.watch(ctx, cancel)
+	parts, err := s.guarded(running, h, body.Bytes)
+	unwatch()
+	out := header{kind: frameReply}
 	if err != nil {
 		out.kind, parts = frameError, [][]byte{encodeError(err)}
 	}
-	if err := s.s.write(out, parts...); err != nil {
-		if stoa.KindOf(err) == stoa.TooLarge {
-			out.kind = frameError
-			err = s.s.write(out, encodeError(err))
+	if err = s.write(out, parts...); stoa.KindOf(err) == stoa.TooLarge && err != nil {
+		out.kind = frameError
+		err = s.write(out, encodeError(err))
+	}
+	return err
+}
+
+// watchAfter is how long a call runs before anybody looks whether its caller is
+// still there: most calls are over by then, and cost nothing for it.
+const watchAfter = 10 * time.Millisecond
+
+// watch calls lost when the caller closes the connection during a call. The
+// function that it gives ends the watching; the reader is free afterwards.
+func (s *server) watch(ctx context.Context, lost func()) (unwatch func()) {
+	ended := make(chan struct{})
+	timer := time.AfterFunc(watchAfter, func() {
+		defer close(ended)
+		// Nothing may come during a call: this ends with the connection, or by the
+		// deadline that unwatch, or the end of ctx, sets.
+		if _, err := s.r.Peek(1); err == nil || !isTimeout(err) {
+			lost()
 		}
-		if err != nil {
-			_ = s.s.conn.Close() // the read loop notices
+	})
+	return func() {
+		if timer.Stop() {
+			return
+		}
+		_ = s.conn.SetReadDeadline(time.Unix(1, 0))
+		<-ended
+		_ = s.conn.SetReadDeadline(time.Time{})
+		if ctx.Err() != nil { // the deadline that this set is the one that was just lifted
+			_ = s.conn.SetReadDeadline(time.Unix(1, 0))
 		}
 	}
 }

@@ -1,17 +1,19 @@
 // Package wire carries calls between the supervisor and its workers over any
-// stream. Both ends may have many calls in flight on one connection; a call ends
-// by its reply, by an error that keeps its Kind across the wire, or by the loss
-// of the connection, and never hangs on a peer that is gone.
+// stream. A connection carries one call at a time, and the goroutine that makes
+// or answers a call reads and writes its connection itself: nothing is handed
+// over between goroutines on the way. Calls at the same time use connections of
+// their own. A call ends by its reply, by an error that keeps its Kind across the
+// wire, or by the loss of the connection; whoever gives a call up closes its
+// connection, which cancels it at the other end.
 //
-// A frame is a header of 16 bytes and a body:
+// A frame is a header of 8 bytes and a body:
 //
 //	bytes 0..3    length of the body, little-endian
-//	byte  4       type: call, reply, error, cancel
+//	byte  4       type: call, reply, error
 //	byte  5       method of a call, 0 otherwise
 //	bytes 6..7    zero
-//	bytes 8..15   id of the call, chosen by the caller, little-endian
 //
-// The body of an error is a stoa.Error as JSON; that of a cancel is empty.
+// The body of an error is a stoa.Error as JSON.
 package wire
 
 import (
@@ -30,7 +32,7 @@ import (
 // other side allocate.
 const MaxBody = 1 << 30
 
-const headerSize = 16
+const headerSize = 8
 
 type frameType uint8
 
@@ -38,20 +40,17 @@ const (
 	frameCall frameType = iota + 1
 	frameReply
 	frameError
-	frameCancel
 )
 
 type header struct {
 	size   uint32
 	kind   frameType
 	method uint8
-	id     uint64
 }
 
 func (h header) put(b *[headerSize]byte) {
 	binary.LittleEndian.PutUint32(b[0:], h.size)
 	b[4], b[5], b[6], b[7] = byte(h.kind), h.method, 0, 0
-	binary.LittleEndian.PutUint64(b[8:], h.id)
 }
 
 func parseHeader(b []byte) (header, error) {
@@ -59,9 +58,8 @@ func parseHeader(b []byte) (header, error) {
 		size:   binary.LittleEndian.Uint32(b[0:]),
 		kind:   frameType(b[4]),
 		method: b[5],
-		id:     binary.LittleEndian.Uint64(b[8:]),
 	}
-	if h.kind < frameCall || h.kind > frameCancel || b[6] != 0 || b[7] != 0 {
+	if h.kind < frameCall || h.kind > frameError || b[6] != 0 || b[7] != 0 {
 		return h, stoa.Errorf(stoa.Internal, "wire: a frame of unknown type %d", b[4])
 	}
 	if h.size > MaxBody {
@@ -129,11 +127,11 @@ func readBody(r io.Reader, size int) (Body, error) {
 type stream struct {
 	conn net.Conn
 	r    *bufio.Reader
-	mu   sync.Mutex // guards writes: frames never interleave
+	out  []byte // for small frames
 }
 
 func newStream(conn net.Conn) *stream {
-	return &stream{conn: conn, r: bufio.NewReaderSize(conn, 4096)}
+	return &stream{conn: conn, r: bufio.NewReaderSize(conn, 4096), out: make([]byte, 0, headerSize+smallFrame)}
 }
 
 func (s *stream) read() (header, Body, error) {
@@ -166,11 +164,8 @@ func (s *stream) write(h header, parts ...[]byte) error {
 	h.size = uint32(n)
 	var head [headerSize]byte
 	h.put(&head)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if n <= smallFrame {
-		buf := make([]byte, 0, headerSize+smallFrame)
-		buf = append(buf, head[:]...)
+		buf := append(s.out, head[:]...)
 		for _, p := range parts {
 			buf = append(buf, p...)
 		}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,7 +15,7 @@ import (
 	"github.com/stoa-project/stoa/internal/wire"
 )
 
-// pair connects a client to a handler over a transport.
+// pair connects a client to a handler over a unix socket.
 func pair(t *testing.T, h wire.Handler) (*wire.Client, context.CancelFunc) {
 	t.Helper()
 	ln, err := net.Listen("unix", t.TempDir()+"/s")
@@ -23,20 +25,25 @@ func pair(t *testing.T, h wire.Handler) (*wire.Client, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		conn, err := ln.Accept()
-		if err == nil {
-			err = wire.Serve(ctx, conn, h)
-		}
-		if err != nil {
-			t.Errorf("Serve: %v", err)
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				if err := wire.Serve(ctx, conn, h); err != nil {
+					t.Errorf("Serve: %v", err)
+				}
+			})
 		}
 	})
-	conn, err := net.Dial("unix", ln.Addr().String())
+	c, err := wire.NewClient(t.Context(), func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", ln.Addr().String())
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := wire.NewClient(conn)
-	t.Cleanup(func() { _ = c.Close(); cancel(); wg.Wait(); ln.Close() })
+	t.Cleanup(func() { _ = c.Close(); ln.Close(); cancel(); wg.Wait() })
 	return c, cancel
 }
 
@@ -97,9 +104,19 @@ func TestCancelReachesTheHandler(t *testing.T) {
 	<-stopped
 }
 
-func TestALostConnectionEndsAllCalls(t *testing.T) {
-	a, b := net.Pipe()
-	c := wire.NewClient(a)
+func TestALostPeerEndsAllCalls(t *testing.T) {
+	var mu sync.Mutex
+	var theirs []net.Conn
+	c, err := wire.NewClient(t.Context(), func(context.Context) (net.Conn, error) {
+		a, b := net.Pipe()
+		mu.Lock()
+		theirs = append(theirs, b)
+		mu.Unlock()
+		return a, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	errs := make(chan error, 3)
 	for range cap(errs) {
 		go func() {
@@ -107,20 +124,63 @@ func TestALostConnectionEndsAllCalls(t *testing.T) {
 			errs <- err
 		}()
 	}
-	buf := make([]byte, 17)
-	if _, err := b.Read(buf); err != nil { // one call is on its way
-		t.Fatal(err)
+	for range cap(errs) { // each call is on its way
+		for reached := false; !reached; runtime.Gosched() {
+			mu.Lock()
+			reached = len(theirs) == 1+cap(errs)
+			mu.Unlock()
+		}
 	}
-	b.Close()
+	mu.Lock()
+	for _, b := range theirs {
+		b.Close()
+	}
+	mu.Unlock()
 	for range cap(errs) {
 		if err := <-errs; !wire.IsLost(err) || stoa.KindOf(err) != stoa.Unavailable {
 			t.Errorf("got %v", err)
 		}
 	}
+	<-c.Done()
 	if _, err := c.Call(t.Context(), 1); !wire.IsLost(err) {
 		t.Errorf("a call afterwards gave %v", err)
 	}
-	<-c.Done()
+}
+
+func TestConnectionsAreUsedAgain(t *testing.T) {
+	var dials atomic.Int32
+	ln, err := net.Listen("unix", t.TempDir()+"/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				_ = wire.Serve(t.Context(), conn, func(_ context.Context, _ uint8, b []byte) ([][]byte, error) { return [][]byte{b}, nil })
+			}()
+		}
+	}()
+	c, err := wire.NewClient(t.Context(), func(ctx context.Context) (net.Conn, error) {
+		dials.Add(1)
+		return new(net.Dialer).DialContext(ctx, "unix", ln.Addr().String())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for range 20 {
+		if _, err := c.Call(t.Context(), 1, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := dials.Load(); n != 2 { // the lifeline, and one for the calls
+		t.Errorf("%d connections for calls one after the other", n)
+	}
 }
 
 func TestDrainLetsHandlersFinish(t *testing.T) {
@@ -135,14 +195,13 @@ func TestDrainLetsHandlersFinish(t *testing.T) {
 	if err != nil || string(out.Bytes) != "done" {
 		t.Errorf("got %q, %v", out.Bytes, err)
 	}
-	<-c.Done()
 }
 
 // A stream of garbage ends the connection with an error, whatever it claims.
 func FuzzServe(f *testing.F) {
-	f.Add([]byte{1, 0, 0, 0, 1, 3, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 'x'})
-	f.Add([]byte{255, 255, 255, 63, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0})
-	f.Add([]byte{0, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0})
+	f.Add([]byte{1, 0, 0, 0, 1, 3, 0, 0, 'x'})
+	f.Add([]byte{255, 255, 255, 63, 1, 1, 0, 0})
+	f.Add([]byte{0, 0, 0, 0, 3, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		a, b := net.Pipe()
 		done := make(chan error, 1)

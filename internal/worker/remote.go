@@ -93,13 +93,19 @@ func jsonReply(v any) ([][]byte, error) {
 	return [][]byte{b}, err
 }
 
-// Remote is an Engine at the other end of a connection.
+// Remote is an Engine in another process.
 type Remote struct {
 	c *wire.Client
 }
 
-// NewRemote takes over a connection to a worker.
-func NewRemote(conn net.Conn) *Remote { return &Remote{c: wire.NewClient(conn)} }
+// NewRemote connects to a worker. The Remote must be closed.
+func NewRemote(ctx context.Context, dial wire.Dialer) (*Remote, error) {
+	c, err := wire.NewClient(ctx, dial)
+	if err != nil {
+		return nil, err
+	}
+	return &Remote{c}, nil
+}
 
 // Hello asks the worker who it is.
 func (r *Remote) Hello(ctx context.Context) (h Hello, err error) {
@@ -142,7 +148,7 @@ func (r *Remote) Stats(ctx context.Context) (s Stats, err error) {
 // Done is closed when the worker is gone.
 func (r *Remote) Done() <-chan struct{} { return r.c.Done() }
 
-// Close leaves the worker; calls in flight end with an error.
+// Close leaves the worker; calls in flight may end as they would.
 func (r *Remote) Close() error { return r.c.Close() }
 
 func (r *Remote) call(ctx context.Context, method uint8, in []byte, out any) error {

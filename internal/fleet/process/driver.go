@@ -133,11 +133,12 @@ func (d *Driver) spawn(id string, s fleet.Spec) (*exec.Cmd, error) {
 
 // connect dials the worker and hears its hello.
 func (d *Driver) connect(ctx context.Context, h fleet.Handle) (*replica, error) {
-	conn, err := dial(ctx, d.cfg.Dir, h.ID+".sock")
+	remote, err := worker.NewRemote(ctx, func(ctx context.Context) (net.Conn, error) {
+		return dial(ctx, d.cfg.Dir, h.ID+".sock")
+	})
 	if err != nil {
 		return nil, err
 	}
-	remote := worker.NewRemote(conn)
 	hello, err := remote.Hello(ctx)
 	if err == nil && hello.Build != d.cfg.Build {
 		err = stoa.Errorf(stoa.Conflict, "the worker is of build %s, the server of %s", hello.Build, d.cfg.Build)

@@ -54,11 +54,12 @@ func remote(t *testing.T, e worker.Engine, network, address string) worker.Engin
 			t.Errorf("Loop: %v", err)
 		}
 	})
-	conn, err := net.Dial(network, ln.Addr().String())
+	r, err := worker.NewRemote(t.Context(), func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, ln.Addr().String())
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := worker.NewRemote(conn)
 	t.Cleanup(func() { _ = r.Close(); cancel(); wg.Wait() })
 	return r
 }
