@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/stoa-project/stoa"
 )
@@ -66,7 +65,7 @@ func (c *Client) Call(ctx context.Context, method uint8, parts ...[]byte) (Body,
 	if err != nil {
 		return Body{}, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetDeadline(past) })
 	h, body, err := s.roundTrip(method, parts)
 	if !stop() || err != nil {
 		// Given up, or broken: what is still to come would be taken for the next

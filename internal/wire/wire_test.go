@@ -24,6 +24,7 @@ func pair(t *testing.T, h wire.Handler) (*wire.Client, context.CancelFunc) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
+	srv := wire.NewServer(h)
 	wg.Go(func() {
 		for {
 			conn, err := ln.Accept()
@@ -31,7 +32,7 @@ func pair(t *testing.T, h wire.Handler) (*wire.Client, context.CancelFunc) {
 				return
 			}
 			wg.Go(func() {
-				if err := wire.Serve(ctx, conn, h); err != nil {
+				if err := srv.Serve(ctx, conn); err != nil {
 					t.Errorf("Serve: %v", err)
 				}
 			})
@@ -154,6 +155,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
+	echo := wire.NewServer(func(_ context.Context, _ uint8, b []byte) ([][]byte, error) { return [][]byte{b}, nil })
 	go func() {
 		for {
 			conn, err := ln.Accept()
@@ -161,7 +163,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 				return
 			}
 			go func() {
-				_ = wire.Serve(t.Context(), conn, func(_ context.Context, _ uint8, b []byte) ([][]byte, error) { return [][]byte{b}, nil })
+				_ = echo.Serve(t.Context(), conn)
 			}()
 		}
 	}()
@@ -206,11 +208,11 @@ func FuzzServe(f *testing.F) {
 		a, b := net.Pipe()
 		done := make(chan error, 1)
 		go func() {
-			done <- wire.Serve(t.Context(), b, func(_ context.Context, _ uint8, body []byte) ([][]byte, error) {
+			done <- wire.NewServer(func(_ context.Context, _ uint8, body []byte) ([][]byte, error) {
 				r := wire.NewReader(body)
 				_, _ = r.Bytes(), r.Count()
 				return [][]byte{body}, r.Err()
-			})
+			}).Serve(t.Context(), b)
 		}()
 		go func() { // whatever comes back is not read for its sense
 			buf := make([]byte, 512)

@@ -13,6 +13,7 @@ import (
 // served to the end of the calls in flight.
 func Loop(ctx context.Context, ln net.Listener, e Engine, hello Hello, linger time.Duration) error {
 	l := &loop{ln: ln, linger: linger}
+	srv := newServer(e, hello)
 	l.left()
 	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
 	defer stop()
@@ -29,7 +30,7 @@ func Loop(ctx context.Context, ln net.Listener, e Engine, hello Hello, linger ti
 		l.joined()
 		wg.Go(func() {
 			defer l.left()
-			_ = Serve(ctx, conn, e, hello) // a supervisor that breaks off is no error of ours
+			_ = srv.Serve(ctx, conn) // a supervisor that breaks off is no error of ours
 		})
 	}
 }

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"encoding/json"
-	"net"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/wire"
@@ -37,10 +36,9 @@ type StatsReporter interface {
 	Stats(ctx context.Context) (Stats, error)
 }
 
-// Serve answers for an Engine on a connection until that ends or ctx does.
-func Serve(ctx context.Context, conn net.Conn, e Engine, hello Hello) error {
-	s := server{engine: e, hello: hello}
-	return wire.Serve(ctx, conn, s.handle)
+// newServer answers for an Engine.
+func newServer(e Engine, hello Hello) *wire.Server {
+	return wire.NewServer(server{engine: e, hello: hello}.handle)
 }
 
 type server struct {
