@@ -79,7 +79,7 @@ type converter struct {
 	inputs   map[string]bool
 	next     map[string]int // by name, the number to try next to make it unique
 	room     int64          // numbers that fillers may still make
-	missing  []string        // layers without weights
+	missing  []string       // layers without weights
 	notes    []string
 }
 
@@ -219,10 +219,11 @@ func (c *converter) layer(l *layer) error {
 	}
 	c.attach(l)
 	c.fresh = map[string]bool{}
-	if err := f.make(c, l); err != nil {
-		return err
+	err := f.make(c, l)
+	if c.net.doc.err != nil { // a setting that was no number explains the rest
+		return c.net.doc.err
 	}
-	return c.net.doc.err
+	return err
 }
 
 func (c *converter) unsupported(l *layer) error {
