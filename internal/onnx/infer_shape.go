@@ -89,22 +89,23 @@ func inferReshape(x *inference) error {
 // cancel out.
 func quotient(of, by []Dim) Dim {
 	rest := slices.Clone(by)
-	var above []Dim
+	known, named := Fixed(1), []Dim{}
 	for _, d := range of {
 		if i := slices.IndexFunc(rest, func(e Dim) bool { return d.Param != "" && d.same(e) }); i >= 0 {
 			rest = slices.Delete(rest, i, i+1)
 			continue
 		}
-		above = append(above, d)
+		if d.Known() {
+			known = mul(known, d)
+		} else {
+			named = append(named, d)
+		}
 	}
 	below := mul(rest...)
-	if !below.Known() || below.Value == 0 {
+	if !below.Known() || below.Value == 0 || !known.Known() {
 		return unknownDim()
 	}
-	if below.Value == 1 {
-		return mul(above...)
-	}
-	return affine(mul(above...), func(n int64) int64 { return n / below.Value })
+	return mul(append(named, Fixed(known.Value/below.Value))...)
 }
 
 func inferFlatten(x *inference) error {

@@ -220,18 +220,20 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	if err != nil {
 		return nil, alone(desc, err)
 	}
-	out.Layers, out.Notes = n.source, n.notes
+	out.Layers = n.source
 	if out.Unsupported = unsupported(n); len(out.Unsupported) > 0 {
+		out.Notes = n.notes
 		return out, nil
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, stoa.AsError(err)
 	}
-	extra, err := extraBlobs(job, n, out)
-	if err != nil {
+	if err := n.sizes(w); err != nil {
 		return nil, err
 	}
-	if err := n.sizes(w); err != nil {
+	out.Notes = n.notes
+	extra, err := extraBlobs(job, n, out)
+	if err != nil {
 		return nil, err
 	}
 	c, err := convert(n, w, extra)

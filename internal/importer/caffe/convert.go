@@ -219,10 +219,11 @@ func (c *converter) layer(l *layer) error {
 	}
 	c.attach(l)
 	c.fresh = map[string]bool{}
-	if err := f.make(c, l); err != nil {
-		return err
+	err := f.make(c, l)
+	if c.net.doc.err != nil { // a setting that was no number explains the rest
+		return c.net.doc.err
 	}
-	return c.net.doc.err
+	return err
 }
 
 func (c *converter) unsupported(l *layer) error {

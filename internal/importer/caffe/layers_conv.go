@@ -109,10 +109,6 @@ func (c *converter) convolve(l *layer, group int64) error {
 	if out < 1 || group < 1 || channels%group != 0 || out%group != 0 {
 		return c.invalid(l, "%d channels in, %d out and %d groups do not fit", channels, out, group)
 	}
-	inputs, err := c.kernel(l, x, append([]int64{out, channels / group}, w.kernel...), out)
-	if err != nil {
-		return err
-	}
 	shape := []dim{x.shape[0], {n: out}}
 	for i, d := range x.shape[2:] {
 		d.n = (d.n+2*w.pad[i]-(w.dilation[i]*(w.kernel[i]-1)+1))/w.stride[i] + 1
@@ -120,6 +116,10 @@ func (c *converter) convolve(l *layer, group int64) error {
 			return c.invalid(l, "its input of %s is smaller than its kernel", tensor.ShapeString(x.sizes()))
 		}
 		shape = append(shape, d)
+	}
+	inputs, err := c.kernel(l, x, append([]int64{out, channels / group}, w.kernel...), out)
+	if err != nil {
+		return err
 	}
 	attrs := append(w.attrs(), onnx.AInt("group", group))
 	c.set(l, 0, c.op(l, "Conv", inputs, attrs...), shape)

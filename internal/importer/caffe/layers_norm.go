@@ -133,6 +133,7 @@ func (c *converter) bn(l *layer) error {
 	if x.rank() < 2 {
 		return c.invalid(l, "its input of %s has no channels", tensor.ShapeString(x.sizes()))
 	}
+	p := l.msg.sub("bn_param")
 	channels := c.pin(x.shape[1])
 	var ts [4]tensor.Tensor
 	count := 4
@@ -150,7 +151,7 @@ func (c *converter) bn(l *layer) error {
 	}
 	eps := 0.0
 	if count == 4 {
-		eps = l.msg.sub("bn_param").float("eps", 1e-5)
+		eps = p.float("eps", 1e-5)
 	}
 	y := c.op(l, "BatchNormalization", []string{x.name, c.constant(l, "scale", ts[0]), c.constant(l, "shift", ts[1]),
 		c.constant(l, "mean", ts[2]), c.constant(l, "variance", ts[3])}, onnx.AFloat("epsilon", float32(eps)))
