@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The suites that need more than make test: the race detector over the rooms
+# that own goroutines, each fuzz corpus' neighbourhood for a moment, and what a
+# newcomer does, through the real binary. Each prints its time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+step() { local start=$SECONDS; echo "== $*"; "$@"; echo "== $* took $((SECONDS - start)) s"; }
+
+newcomer() {
+  local data; data=$(mktemp -d)
+  local home; home=$(mktemp -d)
+  trap 'HOME=$home bin/stoa down --data "$data" >/dev/null 2>&1 || true; rm -rf "$data" "$home"' RETURN
+  HOME=$home bin/stoa up --data "$data" --listen 127.0.0.1:18080 --demos demo
+  HOME=$home bin/stoa call demo/places --file demo/places/samples/stream.jpg | grep -q '"label":"forest"'
+  HOME=$home bin/stoa up --data "$data" --listen 127.0.0.1:18080 --demos demo --json | grep -q '"new": false'
+  curl -fsS http://127.0.0.1:18080/ | grep -q 'demo/colorize'
+  HOME=$home bin/stoa down --data "$data"
+}
+
+step go test -race ./internal/wire ./internal/worker/... ./internal/fleet/... ./internal/catalog ./internal/account ./internal/api/... ./internal/serve
+step newcomer
+step tools/fuzz.sh 3s
