@@ -6,16 +6,17 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 step() { local start=$SECONDS; echo "== $*"; "$@"; echo "== $* took $((SECONDS - start)) s"; }
 
-newcomer() {
-  local data; data=$(mktemp -d)
-  local home; home=$(mktemp -d)
-  trap 'HOME=$home bin/stoa down --data "$data" >/dev/null 2>&1 || true; rm -rf "$data" "$home"' RETURN
-  HOME=$home bin/stoa up --data "$data" --listen 127.0.0.1:18080 --demos demo
-  HOME=$home bin/stoa call demo/places --file demo/places/samples/stream.jpg | grep -q '"label":"forest"'
-  HOME=$home bin/stoa up --data "$data" --listen 127.0.0.1:18080 --demos demo --json | grep -q '"new": false'
+# newcomer runs in a subshell, so that its server is stopped however it ends.
+newcomer() (
+  data=$(mktemp -d) home=$(mktemp -d)
+  export HOME=$home
+  trap 'bin/stoa down --data "$data" >/dev/null 2>&1 || true; rm -rf "$data" "$home"' EXIT
+  bin/stoa up --data "$data" --listen 127.0.0.1:18080 --demos demo
+  bin/stoa call demo/places --file demo/places/samples/stream.jpg | grep -q '"label":"forest"'
+  bin/stoa up --data "$data" --listen 127.0.0.1:18080 --demos demo --json | grep -q '"new": false'
   curl -fsS http://127.0.0.1:18080/ | grep -q 'demo/colorize'
-  HOME=$home bin/stoa down --data "$data"
-}
+  bin/stoa down --data "$data"
+)
 
 step go test -race ./internal/wire ./internal/worker/... ./internal/fleet/... ./internal/catalog ./internal/account ./internal/api/... ./internal/serve
 step newcomer
