@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/buffer"
 )
 
 // A body up to exactBody is read into one allocation of the size that it
@@ -48,13 +49,18 @@ func ReadBody(r *Request, limit int64) ([]byte, error) {
 	if _, err := io.ReadFull(r.Body, probe[:]); err != nil {
 		return nil, broken(err)
 	}
-	b := make([]byte, n)
+	b := buffer.Get(int(n))
 	copy(b, probe[:])
 	if _, err := io.ReadFull(r.Body, b[probeSize:]); err != nil {
+		buffer.Put(b)
 		return nil, broken(err)
 	}
 	return b, nil
 }
+
+// FreeBody gives back what ReadBody gave, for other requests. Nobody may use
+// it afterwards; one that is never given back is garbage like any other.
+func FreeBody(b []byte) { buffer.Put(b) }
 
 // readGrowing reads a body that does not say how long it is.
 func readGrowing(body io.Reader, limit int64) ([]byte, error) {
