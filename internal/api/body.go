@@ -51,11 +51,29 @@ func ReadBody(r *Request, limit int64) ([]byte, error) {
 	}
 	b := buffer.Get(int(n))
 	copy(b, probe[:])
-	if _, err := io.ReadFull(r.Body, b[probeSize:]); err != nil {
+	if err := readRest(r, b[probeSize:]); err != nil {
 		buffer.Put(b)
 		return nil, broken(err)
 	}
 	return b, nil
+}
+
+// readRest fills b, the rest of a large body.
+func readRest(r *Request, b []byte) error {
+	wakes := newWakes(r.Request)
+	defer wakes.reset()
+	for len(b) > 0 {
+		wakes.expect(len(b))
+		n, err := r.Body.Read(b)
+		b = b[n:]
+		if err != nil && len(b) > 0 {
+			if errors.Is(err, io.EOF) {
+				return io.ErrUnexpectedEOF
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // FreeBody gives back what ReadBody gave, for other requests. Nobody may use

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -91,6 +92,9 @@ func WorkerMain(ctx context.Context, o WorkerOptions) error {
 		return err
 	}
 	debug.SetGCPercent(workerGC)
+	// A goroutine keeps its processor during a run of the network, which the Go
+	// runtime cannot interrupt, as long as there are others to spare.
+	runtime.GOMAXPROCS(3 * runtime.NumCPU())
 	if o.Library == "" {
 		return stoa.Errorf(stoa.Unavailable, "ONNX Runtime is not there: run make setup, or give --onnxruntime PATH")
 	}
