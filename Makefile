@@ -50,3 +50,4 @@ fmt: ## format the code
 
 generate: ## write the generated files again: schema, tables of the README
 	$(GO) test ./internal/manifest -run Schema -update
+	$(GO) test ./test/frameworks -run Cases -update

@@ -47,9 +47,16 @@ func (t *targets) make(v *catalog.Version) (*invoke.Target, error) {
 		return nil, err
 	}
 	work := fleet.Work{Label: v.Owner, Model: m}
+	most, err := bodyLimit(man)
+	if err != nil {
+		return nil, err
+	}
 	target := &invoke.Target{
 		Ref: stoa.Ref{Owner: v.Owner, Name: v.Name, Version: stoa.VersionSpec{Kind: stoa.ExactVersion, Version: v.Number}},
 		Run: func(ctx context.Context, in stoa.Value) stoa.Result {
+			if most > 0 && int64(len(in.Data)) > most {
+				return stoa.Result{Err: stoa.Errorf(stoa.TooLarge, "the input of %d bytes is over this algorithm's limit of %s", len(in.Data), man.Limits.Body)}
+			}
 			w := work
 			w.Input = in
 			return t.fleet.Dispatch(ctx, w)
@@ -61,6 +68,14 @@ func (t *targets) make(v *catalog.Version) (*invoke.Target, error) {
 		}
 	}
 	return target, nil
+}
+
+// bodyLimit gives limits.body in bytes; 0 where there is none.
+func bodyLimit(m *manifest.Manifest) (int64, error) {
+	if m.Limits == nil || m.Limits.Body == "" {
+		return 0, nil
+	}
+	return manifest.ParseSize(m.Limits.Body)
 }
 
 // model gives what a worker loads for a version: the network that the import

@@ -87,6 +87,7 @@ var notBuilt = map[string]bool{"caffe/cifar10-quick-hdf5": true}
 func TestCases(t *testing.T) {
 	jobs := allJobs(t)
 	start(t)
+	count := newTally()
 	passed, run := 0, 0
 	for _, j := range jobs {
 		t.Run(j.name, func(t *testing.T) {
@@ -95,6 +96,7 @@ func TestCases(t *testing.T) {
 			}
 			run++
 			worst, err := j.run(t)
+			count.add(j.name, err == nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +107,9 @@ func TestCases(t *testing.T) {
 	fmt.Fprintf(os.Stdout, "frameworks: %d of %d cases\n", passed, run)
 	if run < len(jobs) {
 		fmt.Fprintf(os.Stdout, "frameworks: %d slow cases were not run\n", len(jobs)-run)
+		return
 	}
+	count.holdReadme(t)
 }
 
 func allJobs(t testing.TB) []job {

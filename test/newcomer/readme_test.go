@@ -1,0 +1,170 @@
+package newcomer
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stoa-project/stoa/client"
+	"github.com/stoa-project/stoa/internal/serve"
+)
+
+const root = "../.."
+
+// TestMain is also the children of the server that a test starts.
+func TestMain(m *testing.M) {
+	if child, err := serve.Child(context.Background(), os.Args[1:], os.Stdin, os.Stdout); child {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// places is a server with demo/places.
+func places(t *testing.T) (url, key string) {
+	t.Helper()
+	lib, err := filepath.Abs(root + "/bin/lib/libonnxruntime.so")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(lib); err != nil {
+		t.Skip("SKIPPED: no ONNX Runtime: run make setup")
+	}
+	s, err := serve.New(t.Context(), serve.Config{
+		Data: t.TempDir(), Listen: "127.0.0.1:0", Library: lib, Build: "test", Self: []string{os.Args[0]},
+		StopWorkers: func() bool { return true },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := s.Run(ctx); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	c, err := client.New(s.URL(), s.AdminKey, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := root + "/demo/places"
+	man, err := os.ReadFile(dir + "/stoa.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := client.PushRequest{Manifest: string(man)}
+	for _, name := range []string{"scenes6.prototxt", "scenes6.caffemodel", "labels.txt", "samples/peaks.jpg"} {
+		r.Files = append(r.Files, client.PushFile{Name: name, Path: dir + "/" + name})
+	}
+	if _, err := c.Push(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	return s.URL(), s.AdminKey
+}
+
+// TestTheReadmesCalls runs the calls that README.md shows.
+func TestTheReadmesCalls(t *testing.T) {
+	b, err := os.ReadFile(root + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, key := places(t)
+	block := regexp.MustCompile("(?s)```(sh|python|go)\n(.*?)```")
+	seen := map[string]bool{}
+	for _, m := range block.FindAllStringSubmatch(string(b), -1) {
+		language, code := m[1], strings.ReplaceAll(m[2], "http://127.0.0.1:8080", url)
+		if !strings.Contains(code, url) {
+			continue
+		}
+		seen[language] = true
+		t.Run(language, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "main."+language)
+			if err := os.WriteFile(file, []byte(code), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			command := map[string][]string{"sh": {"sh", file}, "python": {"python3", file}, "go": {"go", "run", file}}[language]
+			needs := map[string]string{"sh": "curl", "python": "python3", "go": "go"}[language]
+			if _, err := exec.LookPath(needs); err != nil {
+				t.Skipf("SKIPPED: no %s here", needs)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+			cmd.Dir = root
+			cmd.Env = append(os.Environ(), "STOA_KEY="+key)
+			out, err := cmd.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "forest") {
+				t.Errorf("%v\n%s\n%s", err, code, out)
+			}
+		})
+	}
+	if len(seen) != 3 {
+		t.Errorf("README.md shows calls in %v only", seen)
+	}
+}
+
+// TestTheDocumentsLinksLead somewhere.
+func TestTheDocumentsLinksLead(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() && (strings.HasPrefix(name, ".") && path != root || name == "bin" || name == "testdata") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(name, ".md") {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range link.FindAllStringSubmatch(string(b), -1) {
+			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), m[1])); err != nil {
+				t.Errorf("%s links to %s, which is not there", path, m[1])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTheReadmeSaysWhatStoaIsNot holds the first screen to its warnings.
+func TestTheReadmeSaysWhatStoaIsNot(t *testing.T) {
+	b, err := os.ReadFile(root + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := string(b)
+	if i := strings.Index(first, "\n## "); i >= 0 {
+		first = first[:i]
+	}
+	for _, want := range []string{
+		"Publish only files you trust", "**Not for**", "language models", "training", "macOS", "Windows", "samples/before.jpg", "samples/after.jpg",
+		"make up", "make test", "<!-- cases -->",
+	} {
+		if !strings.Contains(first, want) {
+			t.Errorf("the first screen lacks %q", want)
+		}
+	}
+}
