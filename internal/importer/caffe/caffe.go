@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,6 +124,9 @@ func looksLikeText(data []byte) bool {
 	return utf8.Valid(head[:len(head)-min(len(head), 3)]) || bytes.Contains(head, []byte("layer"))
 }
 
+// beginsLayer is what only a description has, however early it breaks off.
+var beginsLayer = regexp.MustCompile(`\blayers?\s*:?\s*\{`)
+
 // sightText recognises a description by its fields. One that does not parse
 // counts where it surely was meant to be one.
 func sightText(name string, data []byte) (sighting, bool) {
@@ -130,7 +134,8 @@ func sightText(name string, data []byte) (sighting, bool) {
 	m, err := parseText(name, data)
 	if err != nil {
 		s.err = err
-		meant := bytes.Contains(data, []byte("layer")) && bytes.Contains(data, []byte("bottom")) && bytes.Contains(data, []byte("top"))
+		meant := bytes.Contains(data, []byte("layer")) && bytes.Contains(data, []byte("bottom")) && bytes.Contains(data, []byte("top")) ||
+			beginsLayer.Match(data)
 		return s, meant && !bytes.HasPrefix(bytes.TrimSpace(data), []byte("<"))
 	}
 	layers := append(m.all("layer"), m.all("layers")...)
