@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -257,13 +258,15 @@ func sane(err error) bool {
 	default:
 		return false
 	}
-	for _, w := range []string{"panic", "goroutine", "runtime error", "nil pointer", ".go:", "0x", "exit status"} {
+	for _, w := range []string{"panic", "goroutine", "runtime error", "nil pointer", ".go:", "exit status"} {
 		if strings.Contains(e.Msg, w) {
 			return false
 		}
 	}
-	return len(e.Msg) > 10
+	return len(e.Msg) > 10 && !address.MatchString(e.Msg)
 }
+
+var address = regexp.MustCompile(`0x[0-9a-f]{6,}`)
 
 // stored is all that a server keeps: files below its folder, and versions.
 func (s *system) stored(t testing.TB) []string {
