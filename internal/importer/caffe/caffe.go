@@ -136,6 +136,9 @@ func looksLikeText(data []byte) bool {
 // programs and pages about networks do not have.
 var meantAsText = regexp.MustCompile(`(?m)^\s*layers?\s*:?\s*\{\s*((name|type|bottom|top)\s*:|$|#|layer\s*\{)`)
 
+// beginsLayer is what only a description has, however early it breaks off.
+var beginsLayer = regexp.MustCompile(`\blayers?\s*:?\s*\{`)
+
 // sightText recognises a description by its fields. One that does not parse
 // counts where it surely was meant to be one.
 func sightText(name string, data []byte) (sighting, bool) {
@@ -143,7 +146,9 @@ func sightText(name string, data []byte) (sighting, bool) {
 	m, err := parseText(name, data)
 	if err != nil {
 		s.err = err
-		return s, meantAsText.Match(data[:min(len(data), maxText)])
+		data := data[:min(len(data), maxText)]
+		meant := meantAsText.Match(data) || beginsLayer.Match(data)
+		return s, meant && !bytes.HasPrefix(bytes.TrimSpace(data), []byte("<"))
 	}
 	layers := append(m.all("layer"), m.all("layers")...)
 	if len(layers) == 0 || !slices.ContainsFunc(layers, func(e *entry) bool { return e.sub.has("type") || e.sub.has("layer") }) {
