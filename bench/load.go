@@ -116,9 +116,7 @@ func load(q request, clients int, d time.Duration) (count int, cpu time.Duration
 		start = cpuTime()
 	)
 	for range clients {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			n, e := loop(q, end)
 			mu.Lock()
 			defer mu.Unlock()
@@ -126,7 +124,7 @@ func load(q request, clients int, d time.Duration) (count int, cpu time.Duration
 			if e != nil && err == nil {
 				err = e
 			}
-		}()
+		})
 	}
 	wg.Wait()
 	return count, cpuTime() - start, err

@@ -146,7 +146,7 @@ func TestErrors(t *testing.T) {
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/v1/whoami":
-			io.WriteString(w, "<html>") //nolint:errcheck // the client sees it
+			io.WriteString(w, "<html>")
 		case "/v1/keys":
 			http.Redirect(w, r, "/login", http.StatusFound)
 		default:

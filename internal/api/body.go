@@ -110,8 +110,7 @@ func byteCount(n int64) string {
 }
 
 func broken(err error) error {
-	var big *http.MaxBytesError
-	if errors.As(err, &big) {
+	if big, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge(big.Limit)
 	}
 	return stoa.Wrap(stoa.Invalid, err, "the body ended before it was complete: send it again")

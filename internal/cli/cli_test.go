@@ -147,8 +147,14 @@ func TestExampleManifest(t *testing.T) {
 
 // TestMissing says by name what a build lacks.
 func TestMissing(t *testing.T) {
-	for _, args := range [][]string{{"serve"}, {"worker"}, {"inspect", "cli_test.go"}, {"import", "cli_test.go", "-o", "x"},
-		{"import", "cli_test.go", "-o", "x", "--check", "a=b"}, {"push", "cli_test.go", "--as", "me/x"}} {
+	for _, args := range [][]string{
+		{"serve"},
+		{"worker"},
+		{"inspect", "cli_test.go"},
+		{"import", "cli_test.go", "-o", "x"},
+		{"import", "cli_test.go", "-o", "x", "--check", "a=b"},
+		{"push", "cli_test.go", "--as", "me/x"},
+	} {
 		var errs bytes.Buffer
 		if code := cli.Run(t.Context(), args, cli.Env{Stdout: &errs, Stderr: &errs}, cli.Deps{}); code != 1 || !strings.Contains(errs.String(), "this build of stoa has no") {
 			t.Errorf("%v: %d %s", args, code, errs.String())

@@ -86,7 +86,7 @@ func (w *yamlWriter) value(v reflect.Value, path string, depth int) {
 		w.list(v, path, depth)
 	case reflect.Map:
 		w.b.WriteByte('\n')
-		m, _ := v.Interface().(map[string]string)
+		m, _ := reflect.TypeAssert[map[string]string](v)
 		for _, k := range slices.Sorted(maps.Keys(m)) {
 			w.indent(depth + 1)
 			fmt.Fprintf(&w.b, "%s: %s\n", scalar(k), scalar(m[k]))

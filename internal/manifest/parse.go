@@ -198,8 +198,7 @@ func (d *decoder) parse(data []byte) (body ast.Node) {
 	f, err := parser.Parse(tokens, 0)
 	if err != nil {
 		p, msg := position{1, 1}, "the manifest cannot be read as YAML"
-		var e yaml.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[yaml.Error](err); ok {
 			msg = e.GetMessage() // e.Error would also print the source, at a cost that grows with its square
 			if t := e.GetToken(); t != nil && t.Position != nil {
 				p = position{t.Position.Line, t.Position.Column}

@@ -234,7 +234,7 @@ func curl(base string, v *catalog.Version, s *manifest.Sample) string {
 // quote writes s so that a shell takes it as it is.
 func quote(s string) string {
 	plain := strings.IndexFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-/", r))
+		return ('a' > r || r > 'z') && ('A' > r || r > 'Z') && ('0' > r || r > '9') && !strings.ContainsRune("._-/", r)
 	}) < 0
 	if plain && s != "" {
 		return s

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -119,9 +120,7 @@ func specimens(t testing.TB) []specimen {
 // damaged gives a copy with one file changed.
 func (s specimen) damaged(data string) files {
 	out := files{}
-	for name, content := range s.files {
-		out[name] = content
-	}
+	maps.Copy(out, s.files)
 	out[s.damage] = data
 	return out
 }

@@ -276,8 +276,10 @@ func TestExternalDataOutsideTheBundle(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s.unharmed(t, func() {
-				_, err := s.try(t, "bad/outside", files{"m.onnx": externalONNX(tt.location, tt.offset, tt.length), "w.bin": beside["w.bin"],
-					"stoa.yaml": "kind: model\nmodel:\n  files: [m.onnx]\n"})
+				_, err := s.try(t, "bad/outside", files{
+					"m.onnx": externalONNX(tt.location, tt.offset, tt.length), "w.bin": beside["w.bin"],
+					"stoa.yaml": "kind: model\nmodel:\n  files: [m.onnx]\n",
+				})
 				if err == nil || !sane(err) {
 					t.Fatalf("got %v", err)
 				}

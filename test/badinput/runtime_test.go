@@ -234,8 +234,10 @@ func TestAFullDiskDuringAPush(t *testing.T) {
 		return string(b)
 	}
 	weights := func(n int64) files {
-		return files{"m.onnx": encode(t, model([]*onnx.Node{{Name: "a", Op: "Slice", Inputs: []string{"w", "s", "e"}, Outputs: []string{"v"}},
-			{Name: "b", Op: "Add", Inputs: []string{"x", "v"}, Outputs: []string{"y"}}},
+		return files{"m.onnx": encode(t, model([]*onnx.Node{
+			{Name: "a", Op: "Slice", Inputs: []string{"w", "s", "e"}, Outputs: []string{"v"}},
+			{Name: "b", Op: "Add", Inputs: []string{"x", "v"}, Outputs: []string{"y"}},
+		},
 			onnx.NewTensor("w", tensor.Of(make([]float32, n), n)),
 			onnx.NewTensor("s", tensor.Of([]int64{0}, 1)), onnx.NewTensor("e", tensor.Of([]int64{4}, 1))))}
 	}
