@@ -347,7 +347,7 @@ func TestLight(t *testing.T) {
 			continue
 		}
 		switch p {
-		case "github.com/stoa-project/stoa", "github.com/stoa-project/stoa/client", "github.com/stoa-project/stoa/internal/api", "github.com/google/uuid":
+		case "github.com/stoa-project/stoa", "github.com/stoa-project/stoa/client", "github.com/stoa-project/stoa/internal/api", "github.com/stoa-project/stoa/internal/buffer", "github.com/google/uuid":
 		default:
 			t.Errorf("the SDK links %s", p)
 		}

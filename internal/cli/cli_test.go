@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// Exit statuses are what the scripts look at.
-	os.Exit(testscript.RunMain(m, map[string]func() int{"stoa": runStoa})) //nolint:staticcheck,forbidigo // Main's functions would have to exit themselves
+	os.Exit(testscript.RunMain(m, map[string]func() int{"stoa": runStoa})) //nolint:staticcheck // Main's functions would have to exit themselves
 }
 
 // runStoa is the program as the scripts run it: every terminal is off, unless

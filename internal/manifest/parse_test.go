@@ -135,7 +135,7 @@ func TestParseRefuses(t *testing.T) {
 		{"kind missing", "model: {files: m.onnx}\n", `stoa.yaml:1:1: kind: is missing`},
 		{"kind code", "kind: code\n", `stoa.yaml:1:1: kind: code is not there yet`},
 		{"kind pipeline", "kind: pipeline\n", `pipeline is not there yet`},
-		{"kind other", "kind: model\n", `kind: "model" is not known: write model`},
+		{"kind other", "kind: network\n", `kind: "network" is not known: write model`},
 		{"no model", "kind: model\n", `model: is missing`},
 		{"no files", "kind: model\nmodel: {}\n", `stoa.yaml:2:1: model.files: is missing`},
 		{"dots", "kind: model\nmodel: {files: [../m.onnx]}\n", `stoa.yaml:2:17: model.files[0]: "../m.onnx" is no file of the bundle`},

@@ -100,7 +100,6 @@ func schemaOf(t reflect.Type, tag reflect.StructTag) object {
 func structSchema(s object, t reflect.Type) {
 	props, required := object{}, []string{}
 	for f := range t.Fields() {
-		f := f
 		name, rest, _ := strings.Cut(f.Tag.Get("json"), ",")
 		props[name] = schemaOf(f.Type, f.Tag)
 		if !strings.Contains(rest, "omitempty") {

@@ -173,7 +173,6 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 	}
 	for _, typ := range types {
 		for f := range typ.Fields() {
-			f := f
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if !strings.HasSuffix(f.Tag.Get("doc"), ".") {
 				t.Errorf("%s.%s: its doc tag %q is no sentence", typ, f.Name, f.Tag.Get("doc"))

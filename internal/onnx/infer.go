@@ -260,7 +260,7 @@ func DimString(shape []Dim) string {
 		}
 		switch {
 		case d.Known():
-			s.WriteString(fmt.Sprint(d.Value))
+			fmt.Fprint(&s, d.Value)
 		case d.Param != "":
 			s.WriteString(d.Param)
 		default:

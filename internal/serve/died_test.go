@@ -15,8 +15,8 @@ func TestWhyAnImportDied(t *testing.T) {
 		kind           stoa.Kind
 		want           string
 	}{
-		{"exit 2", "fatal error: runtime: out of memory", stoa.TooLarge, "256 MiB"},
-		{"kill -ABRT $$", "runtime/cgo: pthread_create failed: Resource temporarily unavailable", stoa.TooLarge, "256 MiB"},
+		{"exit 2", "fatal error: runtime: out of memory", stoa.TooLarge, "1024 MiB"},
+		{"kill -ABRT $$", "runtime/cgo: pthread_create failed: Resource temporarily unavailable", stoa.TooLarge, "1024 MiB"},
 		{"kill -KILL $$", "", stoa.TooLarge, "memory runs out"},
 		{"kill -SEGV $$", "", stoa.Invalid, "segmentation fault"},
 		{"exit 2", "panic: index\n\ngoroutine 1 [running]:", stoa.Invalid, "damaged"},

@@ -201,7 +201,6 @@ func TestFindsTheModel(t *testing.T) {
 }
 
 func TestBatchAndSizes(t *testing.T) {
-	weights := string(caffetest.Encode(convWeights, caffetest.Form{}))
 	tests := []struct {
 		name, text string
 		want       []int64 // of the input
@@ -215,7 +214,7 @@ func TestBatchAndSizes(t *testing.T) {
 		{"statistics", conv + `layer { name: "r" type: "BatchNorm" bottom: "c" top: "r" batch_norm_param { use_global_stats: false } }`, []int64{1, 2, -1, -1}},
 	}
 	layers := append(convWeights, caffetest.Layer{Name: "i", Type: "InnerProduct", Blobs: []caffetest.Blob{{Shape: []int64{1, 16}, Data: make([]float32, 16)}}})
-	weights = string(caffetest.Encode(layers, caffetest.Form{}))
+	weights := string(caffetest.Encode(layers, caffetest.Form{}))
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := imported(t, folder("net.prototxt", tt.text, "w.caffemodel", weights), importer.Options{})
