@@ -69,7 +69,7 @@ func runServer(ctx context.Context, o cli.ServeOptions, build string) error {
 	debug.SetGCPercent(400)
 	// Ctrl-C ends the workers too; SIGTERM, as a service manager sends it before a
 	// restart, leaves them for the next server.
-	interrupted := notified(os.Interrupt)
+	interrupted := notified(ctx, os.Interrupt)
 	s, err := serve.New(ctx, serve.Config{
 		Data: o.Data, Listen: o.Listen, PublicURL: o.PublicURL, Library: o.ONNXRuntime, Build: build,
 		Log:         slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level})),

@@ -39,10 +39,12 @@ func run() int {
 	return cli.Run(ctx, os.Args[1:], environment(), dependencies(v, buildID(v), os.Stdin, os.Stdout))
 }
 
-// notified tells whether a signal has come by now.
-func notified(sig os.Signal) func() bool {
+// notified tells whether a signal has come before the end of ctx. After that the
+// signal does again what it does by itself.
+func notified(ctx context.Context, sig os.Signal) func() bool {
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, sig)
+	context.AfterFunc(ctx, func() { signal.Stop(ch) })
 	return func() bool { return len(ch) > 0 }
 }
 

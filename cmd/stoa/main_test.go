@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -286,6 +288,62 @@ func TestATermLeavesTheWorkers(t *testing.T) {
 		t.Errorf("workers %v before, %v after", before, after)
 	}
 	s.end(t, syscall.SIGINT)
+}
+
+// TestASecondSignalEndsAtOnce, while the first one's still waits for a caller.
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	p := newProgram(t)
+	data := filepath.Join(t.TempDir(), "data")
+	s := p.serve(t, data)
+	key, err := os.ReadFile(filepath.Join(data, "admin-key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := strings.TrimPrefix(s.url, "http://")
+	dial := func() (net.Conn, error) { return new(net.Dialer).DialContext(t.Context(), "tcp", address) }
+	conn, err := dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// A request whose body does not come: the server asks for it, and waits.
+	head := "POST /v1/keys HTTP/1.1\r\nHost: x\r\nAuthorization: " + strings.TrimSpace(string(key)) + "\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+	if _, err := io.WriteString(conn, head); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "100") {
+		t.Fatalf("%q, %v", line, err)
+	}
+	interrupt := func() {
+		if err := s.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Error(err)
+		}
+	}
+	interrupt()
+	for { // until the port is free, which the first signal does at once
+		c, err := dial()
+		if err != nil {
+			break
+		}
+		c.Close()
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.cmd.Wait() }()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for n := 0; ; n++ {
+		select {
+		case err := <-ended:
+			if err == nil {
+				t.Error("it ended in good order, with a caller whose request was not done")
+			}
+			return
+		case <-again.C:
+			if interrupt(); n == 100 {
+				t.Fatal("it does not end")
+			}
+		}
+	}
 }
 
 // TestImportThroughTheProgram writes ONNX, runs it on an array, and tells when

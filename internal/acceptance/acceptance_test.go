@@ -62,6 +62,31 @@ func TestEveryRowNamesWhatShowsIt(t *testing.T) {
 	}
 }
 
+// TestEveryTripIsWalked holds docs/trips.md to the tests.
+func TestEveryTripIsWalked(t *testing.T) {
+	functions, _ := declared(t)
+	b, err := os.ReadFile(root + "/docs/trips.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	trips := strings.Split(string(b), "\n## ")[1:]
+	if len(trips) == 0 {
+		t.Fatal("docs/trips.md has no trips")
+	}
+	for _, trip := range trips {
+		title, _, _ := strings.Cut(trip, "\n")
+		_, walked, found := strings.Cut(trip, "\nWalked by ")
+		if !found {
+			t.Errorf("nothing walks the trip %q", title)
+		}
+		for _, n := range quoted.FindAllStringSubmatch(walked, -1) {
+			if !functions[n[1]] {
+				t.Errorf("trip %q: there is no %s", title, n[1])
+			}
+		}
+	}
+}
+
 func read(t *testing.T) []row {
 	t.Helper()
 	files, err := filepath.Glob(root + "/docs/acceptance/*.md")
@@ -74,9 +99,16 @@ func read(t *testing.T) []row {
 		if err != nil {
 			t.Fatal(err)
 		}
+		inTable := false
 		for i, line := range strings.Split(string(b), "\n") {
 			cells := strings.Split(line, "|")
-			if len(cells) != 5 || strings.HasPrefix(strings.TrimSpace(cells[1]), "---") || strings.TrimSpace(cells[1]) == "demand" {
+			if header := strings.HasPrefix(line, "| demand "); header || strings.HasPrefix(line, "#") {
+				inTable = header
+			}
+			if inTable && strings.HasPrefix(line, "|") && len(cells) != 5 {
+				t.Errorf("%s:%d: a row has three cells, and no bar within them", f, i+1)
+			}
+			if !inTable || len(cells) != 5 || strings.HasPrefix(strings.TrimSpace(cells[1]), "---") || strings.TrimSpace(cells[1]) == "demand" {
 				continue
 			}
 			rows = append(rows, row{filepath.Base(f), strings.TrimSpace(cells[1]), cells[2], cells[3], i + 1})

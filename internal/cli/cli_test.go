@@ -128,6 +128,20 @@ func TestEveryCommand(t *testing.T) {
 	walk(cli.New(cli.Env{}, cli.Deps{}))
 }
 
+// TestEveryCommandIsThere, and helps.
+func TestEveryCommandIsThere(t *testing.T) {
+	for _, name := range strings.Fields("serve init push call ls show versions rm inspect import keys login doctor") {
+		var out, errs bytes.Buffer
+		code := cli.Run(t.Context(), []string{name, "--help"}, cli.Env{Stdout: &out, Stderr: &errs}, cli.Deps{})
+		if code != 0 || errs.Len() > 0 || !strings.Contains(out.String(), "Examples:\n") || !strings.Contains(out.String(), "stoa "+name) {
+			t.Errorf("%s --help: %d %s%s", name, code, out.String(), errs.String())
+		}
+		if code := cli.Run(t.Context(), []string{name, "--nonsense"}, cli.Env{Stdout: &out, Stderr: &errs}, cli.Deps{}); code != cli.ExitUsage || !strings.Contains(errs.String(), "--help") {
+			t.Errorf("%s --nonsense: %d %s", name, code, errs.String())
+		}
+	}
+}
+
 // TestExampleManifest is valid and says what it is about.
 func TestExampleManifest(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "My-Net 2")
