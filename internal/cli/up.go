@@ -218,7 +218,7 @@ func (a *app) startServer(ctx context.Context, f upFlags) (serve.Record, error) 
 		}
 		r, err := serve.ReadRecord(f.data)
 		if err != nil && stoa.KindOf(err) == stoa.NotFound {
-			return false, nil //nolint:nilerr // it has not come that far yet
+			return false, nil
 		}
 		rec = r
 		return err == nil && ready(ctx, r.URL), err
