@@ -246,7 +246,7 @@ func sample(man *manifest.Manifest, dir string) (stoa.Value, string, error) {
 
 // answerText shortens an answer for the report.
 func answerText(v stoa.Value) string {
-	const most = 200
+	const most = 4000
 	switch {
 	case v.Type == stoa.Binary && v.MediaType != "":
 		return v.MediaType
