@@ -51,17 +51,16 @@ func connect(address string) (*connection, error) {
 	return &connection{conn: c, r: bufio.NewReaderSize(c, 64<<10)}, nil
 }
 
-// do sends the request and reads the answer, whose body is valid until the
-// next call.
-func (c *connection) do(q request) ([]byte, error) {
+// do sends the request and reads the answer.
+func (c *connection) do(q request) error {
 	if _, err := c.conn.Write(q.bytes); err != nil {
-		return nil, err
+		return err
 	}
 	length, ok := -1, false
 	for first := true; ; first = false {
 		line, err := c.r.ReadSlice('\n')
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if first {
 			ok = bytes.HasPrefix(line, []byte("HTTP/1.1 200"))
@@ -71,21 +70,21 @@ func (c *connection) do(q request) ([]byte, error) {
 		}
 		if v, found := bytes.CutPrefix(line, []byte("Content-Length: ")); found {
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(v))); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
 	if length < 0 {
-		return nil, fmt.Errorf("an answer without Content-Length")
+		return fmt.Errorf("an answer without Content-Length")
 	}
 	c.body = slices.Grow(c.body[:0], length)[:length]
 	if _, err := io.ReadFull(c.r, c.body); err != nil {
-		return nil, err
+		return err
 	}
 	if !ok {
-		return nil, fmt.Errorf("the server answered with an error: %.300s", c.body)
+		return fmt.Errorf("the server answered with an error: %.300s", c.body)
 	}
-	return c.body, nil
+	return nil
 }
 
 // latencies gives the times of n requests, one after the other.
@@ -98,7 +97,7 @@ func latencies(q request, n int) ([]time.Duration, error) {
 	times := make([]time.Duration, n)
 	for i := range times {
 		start := time.Now()
-		if _, err := c.do(q); err != nil {
+		if err := c.do(q); err != nil {
 			return nil, err
 		}
 		times[i] = time.Since(start)
@@ -116,9 +115,7 @@ func load(q request, clients int, d time.Duration) (count int, cpu time.Duration
 		start = cpuTime()
 	)
 	for range clients {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			n, e := loop(q, end)
 			mu.Lock()
 			defer mu.Unlock()
@@ -126,7 +123,7 @@ func load(q request, clients int, d time.Duration) (count int, cpu time.Duration
 			if e != nil && err == nil {
 				err = e
 			}
-		}()
+		})
 	}
 	wg.Wait()
 	return count, cpuTime() - start, err
@@ -139,7 +136,7 @@ func loop(q request, end time.Time) (n int, err error) {
 	}
 	defer c.conn.Close()
 	for time.Now().Before(end) {
-		if _, err := c.do(q); err != nil {
+		if err := c.do(q); err != nil {
 			return n, err
 		}
 		n++

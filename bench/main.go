@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"slices"
 )
 
@@ -23,9 +25,14 @@ var benchmarks = []benchmark{
 	{"throughput", throughputNpy},
 	{"jpeg", throughputJPEG},
 	{"idle", idle},
+	{"import", importVGG},
 }
 
 func main() {
+	// The baseline has the Go settings of a worker, so that the runtime's own work
+	// is the same on both sides.
+	debug.SetGCPercent(800)
+	runtime.GOMAXPROCS(3 * runtime.NumCPU())
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

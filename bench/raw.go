@@ -102,9 +102,7 @@ func rate(do func() error, d time.Duration) (float64, error) {
 		end   = time.Now().Add(d)
 	)
 	for range runtime.NumCPU() {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for time.Now().Before(end) {
 				if err := do(); err != nil {
 					fail.Store(&err)
@@ -112,7 +110,7 @@ func rate(do func() error, d time.Duration) (float64, error) {
 				}
 				count.Add(1)
 			}
-		}()
+		})
 	}
 	wg.Wait()
 	if p := fail.Load(); p != nil {

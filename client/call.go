@@ -91,7 +91,7 @@ func (c *Client) CallStream(ctx context.Context, ref string, in Input, o CallOpt
 	}
 	// The raw form spares base64, and keeps the media type.
 	r.query.Set("output", "raw")
-	res, err := c.send(ctx, r)
+	res, err := c.send(ctx, r) //nolint:bodyclose // the Stream's reader closes it
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"golang.org/x/term"
@@ -81,11 +82,12 @@ func version() string {
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		return v
 	}
-	v := "devel"
+	var v strings.Builder
+	v.WriteString("devel")
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" {
-			v += "-" + s.Value[:min(12, len(s.Value))]
+			v.WriteString("-" + s.Value[:min(12, len(s.Value))])
 		}
 	}
-	return v
+	return v.String()
 }

@@ -420,7 +420,7 @@ func TestUp(t *testing.T) {
 	if got := p.must(t, "call", "demo/places", "--file", demo+"places/samples/stream.jpg"); !strings.Contains(got, `"label":"forest"`) {
 		t.Errorf("places says %s", got)
 	}
-	res, err := http.Get(s.url + "/") //nolint:noctx // a test
+	res, err := http.Get(s.url + "/")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -140,11 +140,13 @@ func (s *server) ownDoor() Door {
 		{Method: http.MethodGet, Pattern: "/readyz", Access: Anyone, Serve: s.ready},
 	}}
 	if s.cfg.Metrics != nil {
-		d.Routes = append(d.Routes, Route{Method: http.MethodGet, Pattern: "/metrics", Access: Anyone,
+		d.Routes = append(d.Routes, Route{
+			Method: http.MethodGet, Pattern: "/metrics", Access: Anyone,
 			Serve: func(w *Response, r *Request) error {
 				s.cfg.Metrics.ServeHTTP(w, r.Request)
 				return nil
-			}})
+			},
+		})
 	}
 	return d
 }

@@ -173,12 +173,14 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestDialect(t *testing.T) {
-	h, err := New(Config{Auth: oneKey("k"), Doors: []Door{{Name: "odd",
+	h, err := New(Config{Auth: oneKey("k"), Doors: []Door{{
+		Name:   "odd",
 		Routes: []Route{{Method: "GET", Pattern: "/a", Access: Keyed, Serve: ok}},
 		WriteError: func(w *Response, _ *Request, e *stoa.Error) {
 			w.WriteHeader(Status(e.Kind))
-			io.WriteString(w, "odd: "+e.Msg) //nolint:errcheck // a recorder takes everything
-		}}}})
+			io.WriteString(w, "odd: "+e.Msg)
+		},
+	}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +203,7 @@ func TestLog(t *testing.T) {
 		}},
 		Route{Method: "GET", Pattern: "/panic", Access: Anyone, Serve: func(*Response, *Request) error { panic("oh") }},
 		Route{Method: "GET", Pattern: "/half", Access: Anyone, Serve: func(w *Response, _ *Request) error {
-			io.WriteString(w, "half") //nolint:errcheck // a recorder takes everything
+			io.WriteString(w, "half")
 			panic("oh")
 		}},
 	)
@@ -280,7 +282,7 @@ func TestReadBody(t *testing.T) {
 	}
 	// A large claim costs little until bytes come.
 	if n := testing.AllocsPerRun(10, func() {
-		_, _ = ReadBody(body(1<<30, io.NopCloser(strings.NewReader("x"))), 1<<31) //nolint:errcheck // it fails
+		_, _ = ReadBody(body(1<<30, io.NopCloser(strings.NewReader("x"))), 1<<31)
 	}); n > 20 {
 		t.Errorf("%v allocations", n)
 	}

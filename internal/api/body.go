@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/buffer"
 )
 
 // A body up to exactBody is read into one allocation of the size that it
@@ -48,13 +49,36 @@ func ReadBody(r *Request, limit int64) ([]byte, error) {
 	if _, err := io.ReadFull(r.Body, probe[:]); err != nil {
 		return nil, broken(err)
 	}
-	b := make([]byte, n)
+	b := buffer.Get(int(n))
 	copy(b, probe[:])
-	if _, err := io.ReadFull(r.Body, b[probeSize:]); err != nil {
+	if err := readRest(r, b[probeSize:]); err != nil {
+		buffer.Put(b)
 		return nil, broken(err)
 	}
 	return b, nil
 }
+
+// readRest fills b, the rest of a large body.
+func readRest(r *Request, b []byte) error {
+	wakes := newWakes(r.Request)
+	defer wakes.reset()
+	for len(b) > 0 {
+		wakes.expect(len(b))
+		n, err := r.Body.Read(b)
+		b = b[n:]
+		if err != nil && len(b) > 0 {
+			if errors.Is(err, io.EOF) {
+				return io.ErrUnexpectedEOF
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// FreeBody gives back what ReadBody gave, for other requests. Nobody may use
+// it afterwards; one that is never given back is garbage like any other.
+func FreeBody(b []byte) { buffer.Put(b) }
 
 // readGrowing reads a body that does not say how long it is.
 func readGrowing(body io.Reader, limit int64) ([]byte, error) {
@@ -86,8 +110,7 @@ func byteCount(n int64) string {
 }
 
 func broken(err error) error {
-	var big *http.MaxBytesError
-	if errors.As(err, &big) {
+	if big, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge(big.Limit)
 	}
 	return stoa.Wrap(stoa.Invalid, err, "the body ended before it was complete: send it again")

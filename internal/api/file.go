@@ -32,7 +32,7 @@ var inline = map[string]bool{
 func ServeFile(w *Response, r *Request, f File) error {
 	head := make([]byte, 512)
 	n, err := io.ReadFull(f.Content, head)
-	if err != nil && n == 0 && err != io.EOF { //nolint:errorlint // ReadFull gives io.EOF as it is
+	if err != nil && n == 0 && err != io.EOF {
 		return stoa.Wrap(stoa.Internal, err, "%.200s could not be read", f.Name)
 	}
 	if _, err := f.Content.Seek(0, io.SeekStart); err != nil {

@@ -234,8 +234,15 @@ func (c *Catalog) PutBlob(ctx context.Context, who stoa.Caller, push string, d b
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if p.ended {
+		return droppedMeanwhile()
+	}
 	p.staged[d] = true
 	return nil
+}
+
+func droppedMeanwhile() error {
+	return stoa.Errorf(stoa.Conflict, "the push was dropped meanwhile")
 }
 
 func (c *Catalog) isStaged(p *push, d blob.Digest) bool {
@@ -259,7 +266,7 @@ type openReader struct {
 
 func (o *openReader) Read(b []byte) (int, error) {
 	if o.c.hasEnded(o.p) {
-		return 0, stoa.Errorf(stoa.Conflict, "the push was dropped meanwhile")
+		return 0, droppedMeanwhile()
 	}
 	return o.r.Read(b)
 }

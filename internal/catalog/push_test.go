@@ -104,6 +104,9 @@ func TestSameContentIsNotBuilt(t *testing.T) {
 	e := open(t)
 	v := e.publish(ada, "net", "private", "c1")
 	r, blobs := request("net", "private", "c1")
+	if len(blobs) == 0 {
+		t.Fatal("the request has no blobs")
+	}
 	for _, change := range []string{"", "# a remark\n"} {
 		r.Manifest = change + r.Manifest
 		p, err := e.BeginPush(t.Context(), ada, r)

@@ -55,8 +55,7 @@ func openSource(paths []string) (*source, error) {
 }
 
 func plainCause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
 	}
 	return err

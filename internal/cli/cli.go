@@ -153,8 +153,7 @@ func Run(ctx context.Context, args []string, env Env, deps Deps) int {
 	if err == nil {
 		return ExitOK
 	}
-	var usage *usageError
-	if errors.As(err, &usage) {
+	if usage, ok := errors.AsType[*usageError](err); ok {
 		fmt.Fprintf(env.Stderr, "stoa: %s\n", usage.msg)
 		return ExitUsage
 	}

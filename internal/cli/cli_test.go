@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// Exit statuses are what the scripts look at.
-	os.Exit(testscript.RunMain(m, map[string]func() int{"stoa": runStoa})) //nolint:staticcheck,forbidigo // Main's functions would have to exit themselves
+	os.Exit(testscript.RunMain(m, map[string]func() int{"stoa": runStoa})) //nolint:staticcheck // Main's functions would have to exit themselves
 }
 
 // runStoa is the program as the scripts run it: every terminal is off, unless
@@ -161,8 +161,14 @@ func TestExampleManifest(t *testing.T) {
 
 // TestMissing says by name what a build lacks.
 func TestMissing(t *testing.T) {
-	for _, args := range [][]string{{"serve"}, {"worker"}, {"inspect", "cli_test.go"}, {"import", "cli_test.go", "-o", "x"},
-		{"import", "cli_test.go", "-o", "x", "--check", "a=b"}, {"push", "cli_test.go", "--as", "me/x"}} {
+	for _, args := range [][]string{
+		{"serve"},
+		{"worker"},
+		{"inspect", "cli_test.go"},
+		{"import", "cli_test.go", "-o", "x"},
+		{"import", "cli_test.go", "-o", "x", "--check", "a=b"},
+		{"push", "cli_test.go", "--as", "me/x"},
+	} {
 		var errs bytes.Buffer
 		if code := cli.Run(t.Context(), args, cli.Env{Stdout: &errs, Stderr: &errs}, cli.Deps{}); code != 1 || !strings.Contains(errs.String(), "this build of stoa has no") {
 			t.Errorf("%v: %d %s", args, code, errs.String())

@@ -77,10 +77,3 @@ func dateText(t time.Time) string {
 	}
 	return t.UTC().Format("2006-01-02 15:04")
 }
-
-func plural(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + one + "s"
-}

@@ -55,7 +55,7 @@ func (a *app) confirm(question string) error {
 		return usagef("%s add --yes to say so", question)
 	}
 	fmt.Fprintf(a.env.Stderr, "%s [y/N] ", question)
-	line, _ := bufio.NewReader(a.env.Stdin).ReadString('\n') //nolint:errcheck // no answer is a no
+	line, _ := bufio.NewReader(a.env.Stdin).ReadString('\n')
 	if s := strings.ToLower(strings.TrimSpace(line)); s != "y" && s != "yes" {
 		return stoa.Errorf(stoa.Canceled, "nothing was removed")
 	}

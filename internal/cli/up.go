@@ -212,14 +212,16 @@ func (a *app) startServer(ctx context.Context, f upFlags) (serve.Record, error) 
 	go func() { exited <- cmd.Wait() }()
 	err = wait(ctx, 30*time.Second, func() (bool, error) {
 		select {
-		case <-exited:
-			return false, stoa.Errorf(stoa.Conflict, "the server did not start: %s", serverSays(logPath))
+		case err := <-exited:
+			return false, stoa.Wrap(stoa.Conflict, err, "the server did not start: %s", serverSays(logPath))
 		default:
 		}
-		if rec, err = serve.ReadRecord(f.data); err != nil {
+		r, err := serve.ReadRecord(f.data)
+		if err != nil && stoa.KindOf(err) == stoa.NotFound {
 			return false, nil
 		}
-		return ready(ctx, rec.URL), nil
+		rec = r
+		return err == nil && ready(ctx, r.URL), err
 	})
 	return rec, err
 }
@@ -300,7 +302,7 @@ func tell(v stoa.Value, data, name string) (text, saved string, err error) {
 			ext = ".jpg"
 		}
 		saved = filepath.Join(data, name+ext)
-		if err := os.WriteFile(saved, v.Data, 0o600); err != nil {
+		if err := os.WriteFile(saved, v.Data, 0o600); err != nil { //nolint:gosec // the name is one that the server has passed
 			return "", "", stoa.Wrap(stoa.Invalid, err, "the answer cannot be written: %v", err)
 		}
 		return fmt.Sprintf("a picture of %d KB", len(v.Data)>>10), saved, nil

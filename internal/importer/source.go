@@ -110,8 +110,7 @@ func Open(paths ...string) (*Folder, []string, error) {
 // reason gives the cause of a file error without its path, which the message
 // has already.
 func reason(err error) string {
-	var e *fs.PathError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err.Error()
 	}
 	return err.Error()

@@ -86,7 +86,7 @@ func (w *yamlWriter) value(v reflect.Value, path string, depth int) {
 		w.list(v, path, depth)
 	case reflect.Map:
 		w.b.WriteByte('\n')
-		m, _ := v.Interface().(map[string]string)
+		m, _ := reflect.TypeAssert[map[string]string](v)
 		for _, k := range slices.Sorted(maps.Keys(m)) {
 			w.indent(depth + 1)
 			fmt.Fprintf(&w.b, "%s: %s\n", scalar(k), scalar(m[k]))
@@ -164,7 +164,7 @@ func inlineJSON(v any) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if enc.Encode(v) != nil {
+	if enc.Encode(v) != nil { //nolint:errchkjson // it is looked at
 		return `""`
 	}
 	return strings.ReplaceAll(strings.TrimRight(b.String(), "\n"), "\x7f", `\u007f`)

@@ -24,7 +24,9 @@ func TestMarshal(t *testing.T) {
 		Input: []media.Input{{Name: "a", Tensor: &media.Tensor{}}, {Name: "b", Picture: &media.Picture{Invert: true, Scale: []float64{1e-9, 1e21, -3}}}},
 		Output: []media.Output{
 			{Name: "x", Labels: &media.Labels{Names: append(strings.Fields(strings.Repeat("label ", 40)), "\x7f\u2028\x01\t😀", "~", "<&>"), Softmax: true}},
-			{Name: "y", Tensor: &media.Tensor{}}, {Name: "z", Picture: &media.Paint{}}, {Name: "w"},
+			{Name: "y", Tensor: &media.Tensor{}},
+			{Name: "z", Picture: &media.Paint{}},
+			{Name: "w"},
 		},
 		Sample: &manifest.Sample{JSON: map[string]any{"a": []any{json.Number("1"), "x\ny", nil, true}}},
 	}

@@ -10,7 +10,9 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 
 	"github.com/stoa-project/stoa"
 )
@@ -21,6 +23,9 @@ const (
 	maxBytes = 1 << 20
 	maxDepth = 64
 	maxLines = 20_000
+	// maxMarks bounds what separates values: each of them takes the parser some
+	// 500 bytes of memory, and a megabyte has room for half a million.
+	maxMarks = 50_000
 )
 
 // Problem is one thing that is wrong with a manifest, and where.
@@ -109,8 +114,9 @@ func (d *decoder) guard(data []byte) bool {
 	if d.broken {
 		return false
 	}
-	// Depth, roughly but never too low: brackets that are open, wherever they
-	// stand, and marks that open a level at the beginning of a line.
+	// Depth, roughly: brackets that are open, wherever they stand, and marks that
+	// open a level at the beginning of a line. What hides brackets in texts is
+	// found by shallow, whose tokens this saves where it can.
 	flow := 0
 	for i, line := range bytes.Split(data, []byte{'\n'}) {
 		if at := bytes.IndexFunc(line, isControl); at >= 0 {
@@ -121,14 +127,53 @@ func (d *decoder) guard(data []byte) bool {
 		for _, c := range line {
 			switch c {
 			case '[', '{':
-				flow++
+				if flow++; flow > maxDepth {
+					d.tooDeep(i + 1)
+					return false
+				}
 			case ']', '}':
 				flow = max(flow-1, 0)
 			}
 		}
-		if flow > maxDepth || indent > 2*maxDepth {
-			d.fatal(position{i + 1, 1}, "the manifest is nested deeper than %d", maxDepth)
+		if indent > 2*maxDepth {
+			d.tooDeep(i + 1)
 			return false
+		}
+	}
+	if marks(data) > maxMarks {
+		d.fatal(position{1, 1}, "the manifest has more than %d values: put long lists into a file of the bundle", maxMarks)
+	}
+	return !d.broken
+}
+
+func (d *decoder) tooDeep(line int) {
+	d.fatal(position{line, 1}, "the manifest is nested deeper than %d", maxDepth)
+}
+
+func marks(data []byte) (n int) {
+	for _, c := range data {
+		switch c {
+		case ',', ':', '[', '{', '\'', '"', '&', '*':
+			n++
+		}
+	}
+	return n
+}
+
+// shallow refuses brackets within brackets, which cost the parser the square of
+// their depth.
+func (d *decoder) shallow(tokens token.Tokens) bool {
+	flow := 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			if flow++; flow > maxDepth {
+				d.tooDeep(t.Position.Line)
+				return false
+			}
+		case token.SequenceEndType, token.MappingEndType:
+			flow--
+		default:
 		}
 	}
 	return true
@@ -146,11 +191,14 @@ func (d *decoder) parse(data []byte) (body ast.Node) {
 			d.fatal(position{1, 1}, "the manifest cannot be read as YAML")
 		}
 	}()
-	f, err := parser.ParseBytes(data, 0)
+	tokens := lexer.Tokenize(string(data))
+	if !d.shallow(tokens) {
+		return nil
+	}
+	f, err := parser.Parse(tokens, 0)
 	if err != nil {
 		p, msg := position{1, 1}, "the manifest cannot be read as YAML"
-		var e yaml.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[yaml.Error](err); ok {
 			msg = e.GetMessage() // e.Error would also print the source, at a cost that grows with its square
 			if t := e.GetToken(); t != nil && t.Position != nil {
 				p = position{t.Position.Line, t.Position.Column}

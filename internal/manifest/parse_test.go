@@ -135,7 +135,7 @@ func TestParseRefuses(t *testing.T) {
 		{"kind missing", "model: {files: m.onnx}\n", `stoa.yaml:1:1: kind: is missing`},
 		{"kind code", "kind: code\n", `stoa.yaml:1:1: kind: code is not there yet`},
 		{"kind pipeline", "kind: pipeline\n", `pipeline is not there yet`},
-		{"kind other", "kind: modle\n", `kind: "modle" is not known: write model`},
+		{"kind other", "kind: network\n", `kind: "network" is not known: write model`},
 		{"no model", "kind: model\n", `model: is missing`},
 		{"no files", "kind: model\nmodel: {}\n", `stoa.yaml:2:1: model.files: is missing`},
 		{"dots", "kind: model\nmodel: {files: [../m.onnx]}\n", `stoa.yaml:2:17: model.files[0]: "../m.onnx" is no file of the bundle`},
@@ -177,6 +177,9 @@ func TestParseRefuses(t *testing.T) {
 		{"large", strings.Repeat("#\n", 1<<19+1), `at most 1048576`},
 		{"lines", strings.Repeat("#\n", 30_000), `more than 20000 lines`},
 		{"deep", "sample: {json: " + strings.Repeat("[", 100_000), `nested deeper than 64`},
+		{"deep, closed on its line", "sample: {json: " + strings.Repeat("[", 50_000) + strings.Repeat("]", 50_000) + "}", `stoa.yaml:1:1: the manifest is nested deeper than 64`},
+		{"deep, hidden by texts", "kind: model\nsample: {json: " + strings.Repeat("[']', ", 10_000), `stoa.yaml:2:1: the manifest is nested deeper than 64`},
+		{"many values", "tags: [" + strings.Repeat("a,", 60_000) + "]", `more than 50000 values`},
 		{"deep dashes", strings.Repeat("- ", 100_000), `nested deeper than 64`},
 		{"deep keys", strings.Repeat("? ", 100_000), `nested deeper than 64`},
 	}

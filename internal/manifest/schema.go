@@ -2,7 +2,9 @@ package manifest
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -49,9 +51,7 @@ func schemaOf(t reflect.Type, tag reflect.StructTag) object {
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
-		for k, v := range schemaOf(t.Elem(), "") {
-			s[k] = v
-		}
+		maps.Copy(s, schemaOf(t.Elem(), ""))
 	case reflect.Struct:
 		structSchema(s, t)
 	case reflect.Slice:
@@ -99,8 +99,7 @@ func schemaOf(t reflect.Type, tag reflect.StructTag) object {
 
 func structSchema(s object, t reflect.Type) {
 	props, required := object{}, []string{}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, rest, _ := strings.Cut(f.Tag.Get("json"), ",")
 		props[name] = schemaOf(f.Type, f.Tag)
 		if !strings.Contains(rest, "omitempty") {
@@ -127,6 +126,6 @@ func structSchema(s object, t reflect.Type) {
 		s["oneOf"] = alone
 	case len(alone) > 0:
 		// One of them, or none.
-		s["oneOf"] = append(alone, object{"not": object{"anyOf": alone[:len(alone):len(alone)]}})
+		s["oneOf"] = append(alone, object{"not": object{"anyOf": slices.Clip(alone)}})
 	}
 }

@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write docs/stoa.schema.json")
 
 func docs(name string) string { return filepath.Join("..", "..", "docs", name) }
 
-// docs/stoa.schema.json is what the Go types say: go test ./internal/manifest -update
+// docs/stoa.schema.json is what the Go types say: go test ./internal/manifest -update.
 func TestSchemaFile(t *testing.T) {
 	t.Parallel()
 	want, err := manifest.Schema()
@@ -172,8 +172,7 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 		reflect.TypeFor[media.Lab](), reflect.TypeFor[media.Paint](),
 	}
 	for _, typ := range types {
-		for i := range typ.NumField() {
-			f := typ.Field(i)
+		for f := range typ.Fields() {
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if !strings.HasSuffix(f.Tag.Get("doc"), ".") {
 				t.Errorf("%s.%s: its doc tag %q is no sentence", typ, f.Name, f.Tag.Get("doc"))

@@ -72,8 +72,7 @@ func (t *lightnessTables) row(dst []float32, pix []byte, ch int) {
 		return
 	}
 	for i := range dst {
-		p := pix[3*i : 3*i+3 : 3*i+3]
-		y := t.r[p[0]] + t.g[p[1]] + t.b[p[2]]
+		y := t.r[pix[3*i]] + t.g[pix[3*i+1]] + t.b[pix[3*i+2]]
 		k := int(y)
 		f := y - float32(k)
 		dst[i] = t.l[k] + f*(t.l[k+1]-t.l[k])

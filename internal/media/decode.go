@@ -39,8 +39,7 @@ func (a *Adapter) Decode(v stoa.Value) (Item, error) {
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(v.Data, &members); err != nil || members == nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			return it, inputErrorf(stoa.Invalid, "the input is not JSON: %s (byte %d)", syntax, syntax.Offset)
 		}
 		return it, inputErrorf(stoa.Invalid, "the network has several inputs: give a JSON object with %s, not %s", a.inputNames(), jsonKind(v.Data))
@@ -148,18 +147,18 @@ func firstByte(data []byte) byte {
 
 // jsonKind names what JSON holds, for errors.
 func jsonKind(data []byte) string {
-	switch c := firstByte(data); {
-	case c == 0:
+	switch c := firstByte(data); c {
+	case 0:
 		return "nothing"
-	case c == '{':
+	case '{':
 		return "an object"
-	case c == '[':
+	case '[':
 		return "an array"
-	case c == '"':
+	case '"':
 		return "a text"
-	case c == 't' || c == 'f':
+	case 't', 'f':
 		return "a truth value"
-	case c == 'n':
+	case 'n':
 		return "null"
 	}
 	return "a number"

@@ -488,21 +488,46 @@ func TestEncode(t *testing.T) {
 		want  string
 		media string
 	}{
-		{"labels", []media.Output{{Labels: &media.Labels{Names: names, Top: 2}}}, graph(y), input, []tensor.Tensor{probabilities},
-			`{"label":"b\"<é","score":0.7,"labels":[{"label":"b\"<é","score":0.7},{"label":"c","score":0.2}]}`, ""},
-		{"unsure", []media.Output{{Labels: &media.Labels{Names: names, Top: 1, Threshold: 0.8}}}, graph(y), input, []tensor.Tensor{probabilities},
-			`{"label":"not sure","score":0.7,"labels":[{"label":"b\"<é","score":0.7}]}`, ""},
-		{"softmax", []media.Output{{Labels: &media.Labels{Names: names[:2], Softmax: true, Threshold: 0.9, Unsure: "?"}}}, graph(y), input, []tensor.Tensor{tensor.Of([]float32{1000, 1000}, 2)},
-			`{"label":"?","score":0.5,"labels":[{"label":"a","score":0.5},{"label":"b\"<é","score":0.5}]}`, ""},
-		{"batch", []media.Output{{Labels: &media.Labels{Names: names, Top: 1}}}, graph(y), input, []tensor.Tensor{tensor.Of([]float64{1, 0, 0, 0, 0, 1}, 2, 3, 1, 1)},
-			`[{"label":"a","score":1,"labels":[{"label":"a","score":1}]},{"label":"c","score":1,"labels":[{"label":"c","score":1}]}]`, ""},
+		{
+			"labels",
+			[]media.Output{{Labels: &media.Labels{Names: names, Top: 2}}},
+			graph(y), input,
+			[]tensor.Tensor{probabilities},
+			`{"label":"b\"<é","score":0.7,"labels":[{"label":"b\"<é","score":0.7},{"label":"c","score":0.2}]}`, "",
+		},
+		{
+			"unsure",
+			[]media.Output{{Labels: &media.Labels{Names: names, Top: 1, Threshold: 0.8}}},
+			graph(y), input,
+			[]tensor.Tensor{probabilities},
+			`{"label":"not sure","score":0.7,"labels":[{"label":"b\"<é","score":0.7}]}`, "",
+		},
+		{
+			"softmax",
+			[]media.Output{{Labels: &media.Labels{Names: names[:2], Softmax: true, Threshold: 0.9, Unsure: "?"}}},
+			graph(y), input,
+			[]tensor.Tensor{tensor.Of([]float32{1000, 1000}, 2)},
+			`{"label":"?","score":0.5,"labels":[{"label":"a","score":0.5},{"label":"b\"<é","score":0.5}]}`, "",
+		},
+		{
+			"batch",
+			[]media.Output{{Labels: &media.Labels{Names: names, Top: 1}}},
+			graph(y), input,
+			[]tensor.Tensor{tensor.Of([]float64{1, 0, 0, 0, 0, 1}, 2, 3, 1, 1)},
+			`[{"label":"a","score":1,"labels":[{"label":"a","score":1}]},{"label":"c","score":1,"labels":[{"label":"c","score":1}]}]`, "",
+		},
 		{"tensor", nil, graph(y), input, []tensor.Tensor{probabilities}, `[[0.1,0.7,0.2]]`, ""},
 		{"npy", []media.Output{{Tensor: &media.Tensor{}}}, graph(y), asNpy, []tensor.Tensor{probabilities}, string(npy.Append(nil, probabilities)), stoa.NpyMediaType},
 		{"two", nil, graph(y, z), input, []tensor.Tensor{probabilities, tensor.Of([]int64{5}, 1)}, `{"y":[[0.1,0.7,0.2]],"z":[5]}`, ""},
 		{"npz", nil, graph(y, z), asNpy, []tensor.Tensor{probabilities, probabilities}, string(npz), stoa.NpzMediaType},
 		{"one of two", []media.Output{{Name: "z"}}, graph(y, z), input, []tensor.Tensor{probabilities, tensor.Of([]int64{5}, 1)}, `[5]`, ""},
-		{"npy mixed", []media.Output{{Name: "z"}, {Name: "y", Labels: &media.Labels{Names: names, Top: 1}}}, graph(y, z), asNpy, []tensor.Tensor{probabilities, tensor.Of([]int64{5}, 1)},
-			`{"z":[5],"y":{"label":"b\"<é","score":0.7,"labels":[{"label":"b\"<é","score":0.7}]}}`, ""},
+		{
+			"npy mixed",
+			[]media.Output{{Name: "z"}, {Name: "y", Labels: &media.Labels{Names: names, Top: 1}}},
+			graph(y, z), asNpy,
+			[]tensor.Tensor{probabilities, tensor.Of([]int64{5}, 1)},
+			`{"z":[5],"y":{"label":"b\"<é","score":0.7,"labels":[{"label":"b\"<é","score":0.7}]}}`, "",
+		},
 	}
 	for _, tt := range tests {
 		a := adapter(t, nil, tt.out, tt.g)

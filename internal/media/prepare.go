@@ -176,7 +176,7 @@ func (p *picturePlan) store(values, row []float32, at placeRow) {
 	if p.nhwc {
 		step, plane = p.channels, 1
 	}
-	first := ((at.rect.y+at.y)*at.w + at.rect.x) * step
+	first := ((at.rect.y+at.y)*at.w + at.x) * step
 	if p.lightness != nil {
 		for x, v := range row {
 			values[first+x*step] = (v - p.mean[0]) * p.scale[0]

@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -252,21 +253,21 @@ func DimString(shape []Dim) string {
 	if len(shape) == 0 {
 		return "scalar"
 	}
-	s := ""
+	var s strings.Builder
 	for i, d := range shape {
 		if i > 0 {
-			s += "x"
+			s.WriteString("x")
 		}
 		switch {
 		case d.Known():
-			s += fmt.Sprint(d.Value)
+			fmt.Fprint(&s, d.Value)
 		case d.Param != "":
-			s += d.Param
+			s.WriteString(d.Param)
 		default:
-			s += "?"
+			s.WriteString("?")
 		}
 	}
-	return s
+	return s.String()
 }
 
 func unknownShape(rank int) []Dim {

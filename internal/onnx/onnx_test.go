@@ -358,8 +358,7 @@ func TestReadLies(t *testing.T) {
 	for name, data := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, err := Read(data)
-			var e *stoa.Error
-			if !errors.As(err, &e) {
+			if _, ok := errors.AsType[*stoa.Error](err); !ok {
 				t.Errorf("got %v", err)
 			}
 		})

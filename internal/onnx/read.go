@@ -114,7 +114,7 @@ func (r *reader) count() error {
 	return nil
 }
 
-// message tells whether a field holds bytes, as the reader of its number expects.
+// isBytes tells whether a field holds bytes, and no number.
 func (f field) isBytes() bool { return f.typ == protowire.BytesType }
 
 func (r *reader) model(m *Model, f field) error {

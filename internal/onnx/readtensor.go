@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -47,7 +48,7 @@ func (r *reader) tensor(data []byte) (*Tensor, error) {
 		case 8:
 			t.Name = f.string()
 		case 9:
-			t.Data, raw = f.bytes[:len(f.bytes):len(f.bytes)], true
+			t.Data, raw = slices.Clip(f.bytes), true
 		case 12:
 		case 13:
 			var p Property

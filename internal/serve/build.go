@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -61,7 +63,7 @@ func (b *builder) Build(ctx context.Context, j catalog.BuildJob) (catalog.BuildR
 	}
 	var a childAnswer
 	if err := json.Unmarshal(stdout.Bytes(), &a); err != nil {
-		return catalog.BuildResult{}, stoa.Wrap(stoa.Internal, err, "the import gave an answer that cannot be read")
+		return catalog.BuildResult{}, stoa.Wrap(stoa.Invalid, err, "the import gave no answer that can be read: the model files made it fail")
 	}
 	if a.Error != nil {
 		return catalog.BuildResult{}, a.Error
@@ -103,18 +105,29 @@ func (b *builder) died(ctx context.Context, err error, stderr string, memory int
 		}
 		return ctx.Err()
 	}
-	if strings.Contains(stderr, "out of memory") || strings.Contains(stderr, "cannot allocate memory") || strings.Contains(stderr, "bad_alloc") {
+	if slices.ContainsFunc(wantsMemory, func(words string) bool { return strings.Contains(stderr, words) }) {
 		return stoa.Wrap(stoa.TooLarge, errors.New(stderr), "the import needs more memory than it may have (%d MiB): the file claims more than it should, or the limit is too low (limits.memory of stoa.yaml, or the server's)", memory>>20)
 	}
 	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-			return stoa.Wrap(stoa.Invalid, errors.New(stderr), "the import was killed by signal %s: the model file makes its reader crash", ws.Signal())
-		}
-		return stoa.Wrap(stoa.Invalid, errors.New(stderr), "the import ended without an answer: %s", lastLine(stderr))
+	if !errors.As(err, &exit) {
+		return stoa.Wrap(stoa.Unavailable, err, "the import cannot be started")
 	}
-	return stoa.Wrap(stoa.Unavailable, err, "the import cannot be started")
+	cause := fmt.Errorf("%w: %s", err, stderr)
+	ws, ok := exit.Sys().(syscall.WaitStatus)
+	switch {
+	case ok && ws.Signaled() && ws.Signal() == syscall.SIGKILL: // none of ours: that comes with ctx
+		return stoa.Wrap(stoa.TooLarge, cause, "the import was killed by the system, as it does where the machine's memory runs out")
+	case ok && ws.Signaled():
+		return stoa.Wrap(stoa.Invalid, cause, "the import was killed by signal %s: the model file makes its reader crash", ws.Signal())
+	case strings.Contains(stderr, "panic: "), strings.Contains(stderr, "fatal error: "):
+		return stoa.Wrap(stoa.Invalid, cause, "the import failed inside while it read the model files: they are damaged in a way that it does not know")
+	}
+	return stoa.Wrap(stoa.Invalid, cause, "the import ended without an answer: %s", lastLine(stderr))
 }
+
+// wantsMemory are the last words of a process that got no memory: of Go's
+// runtime, of C++, and of either where there is none for a thread's stack.
+var wantsMemory = []string{"out of memory", "cannot allocate memory", "bad_alloc", "pthread_create failed", "failed to create new OS thread"}
 
 func lastLine(s string) string {
 	s = strings.TrimSpace(s)
@@ -233,7 +246,7 @@ func sample(man *manifest.Manifest, dir string) (stoa.Value, string, error) {
 
 // answerText shortens an answer for the report.
 func answerText(v stoa.Value) string {
-	const most = 200
+	const most = 4000
 	switch {
 	case v.Type == stoa.Binary && v.MediaType != "":
 		return v.MediaType

@@ -196,7 +196,7 @@ func TestArrayInEveryForm(t *testing.T) {
 		{path: path + "/0.1.*/?output=raw", ctype: "application/json", body: `[[1.5,-2.25,3.125,4]]`},
 	} {
 		r.auth = s.key
-		if res, body := s.do(t, r); (strings.Contains(r.path, "*")) == (body == want) { // a wildcard never means a private version
+		if res, body := s.do(t, r); strings.Contains(r.path, "*") == (body == want) { // a wildcard never means a private version
 			t.Errorf("%s %s: %d %s, want %s", r.path, r.body, res.StatusCode, body, want)
 		}
 	}

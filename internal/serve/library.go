@@ -35,5 +35,5 @@ func machineMemory() int64 {
 	if err := unix.Sysinfo(&info); err != nil {
 		return 0
 	}
-	return int64(info.Totalram) * int64(info.Unit) //nolint:unconvert // the field's type differs by architecture
+	return int64(info.Totalram) * int64(info.Unit)
 }

@@ -68,13 +68,11 @@ func start(t testing.TB, data string, change func(*serve.Config)) *system {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
+	wg.Go(func() {
 		if err := s.Run(ctx); err != nil {
 			t.Errorf("Run: %v", err)
 		}
-	}()
+	})
 	var once sync.Once
 	stop := func() { once.Do(func() { cancel(); wg.Wait() }) }
 	t.Cleanup(stop)
@@ -209,15 +207,13 @@ func TestCallsOutliveTheirWorker(t *testing.T) {
 	in := picture(t, "../../demo/places/samples/stream.jpg")
 	var wg sync.WaitGroup
 	for range 8 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for range 10 {
 				if _, err := s.Call(t.Context(), "demo/places", in, client.CallOptions{}); err != nil && stoa.KindOf(err) != stoa.Unavailable {
 					t.Errorf("a call ended in %v", err)
 				}
 			}
-		}()
+		})
 	}
 	for _, pid := range s.workerPIDs(t) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {

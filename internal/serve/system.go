@@ -217,7 +217,7 @@ const readHeaderTimeout = 10 * time.Second
 // DrainTime. It returns when all is closed.
 func (s *System) Run(ctx context.Context) error {
 	defer s.release()
-	srv := &http.Server{Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: 2 * time.Minute}
+	srv := &http.Server{Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: 2 * time.Minute, ConnContext: api.ConnContext}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		// What a killed server has left in the blob store is of no use to anybody.

@@ -184,7 +184,7 @@ func (s *jsonScanner) element() error {
 	if len(tok) == 0 {
 		return s.errorf("expected a number, not %q", s.data[s.pos])
 	}
-	ok := true
+	var ok bool
 	switch s.dtype {
 	case Float32, Float64, Float16, BFloat16:
 		ok = s.float(tok)

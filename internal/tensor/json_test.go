@@ -145,8 +145,15 @@ func TestHalf(t *testing.T) {
 		f    float32
 		want uint16
 	}{
-		{65519, 0x7bff}, {65520, 0x7c00}, {1e9, 0x7c00}, {2.9e-8, 0}, {3e-8, 1}, {1 + 1.0/2048, 0x3c00}, {1 + 3.0/2048, 0x3c02},
-		{float32(math.Ldexp(1, -25)), 0}, {float32(math.Ldexp(3, -26)), 1},
+		{65519, 0x7bff},
+		{65520, 0x7c00},
+		{1e9, 0x7c00},
+		{2.9e-8, 0},
+		{3e-8, 1},
+		{1 + 1.0/2048, 0x3c00},
+		{1 + 3.0/2048, 0x3c02},
+		{float32(math.Ldexp(1, -25)), 0},
+		{float32(math.Ldexp(3, -26)), 1},
 	}
 	for _, tt := range tests {
 		if got := tensor.ToFloat16(tt.f); got != tt.want {

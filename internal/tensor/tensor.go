@@ -6,6 +6,7 @@ package tensor
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -54,14 +55,20 @@ func (d DType) String() string {
 // MarshalText gives the name.
 func (d DType) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText reads a name.
+// UnmarshalText reads what MarshalText gives, for types without a name too:
+// models have them, if only where nobody looks.
 func (d *DType) UnmarshalText(b []byte) error {
-	v, ok := ParseDType(string(b))
-	if !ok {
-		return stoa.Errorf(stoa.Invalid, "element type %.40q is not known", b)
+	if v, ok := ParseDType(string(b)); ok {
+		*d = v
+		return nil
 	}
-	*d = v
-	return nil
+	digits := strings.TrimSuffix(strings.TrimPrefix(string(b), "dtype("), ")")
+	n, err := strconv.ParseUint(digits, 10, 8)
+	if v := DType(n); err == nil && v.String() == string(b) {
+		*d = v
+		return nil
+	}
+	return stoa.Errorf(stoa.Invalid, "element type %.40q is not known", b)
 }
 
 // ParseDType reads NumPy's name of an element type.

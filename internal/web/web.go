@@ -11,6 +11,7 @@ import (
 	_ "embed" // the page and its style
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -21,6 +22,7 @@ import (
 	"github.com/stoa-project/stoa/internal/api"
 	"github.com/stoa-project/stoa/internal/blob"
 	"github.com/stoa-project/stoa/internal/catalog"
+	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/manifest"
 )
 
@@ -80,6 +82,7 @@ type card struct {
 	Tagline string
 	Before  string // URL of a picture; "" for none
 	After   string // URL of the answer's picture; "" for none
+	Answer  string // label that the sample got when it was published; "" for none
 	Curl    string
 }
 
@@ -156,7 +159,25 @@ func makeCard(base string, v *catalog.Version) card {
 	c.Curl = curl(base, v, m.Sample)
 	before, after := pictures(v, m.Sample.File)
 	c.Before, c.After = fileURL(v, before), fileURL(v, after)
+	c.Answer = answer(v.Report)
 	return c
+}
+
+// answer gives the label that the sample got when the version was published,
+// as the report of the import has it.
+func answer(report json.RawMessage) string {
+	var r importer.Report
+	if json.Unmarshal(report, &r) != nil || r.Check == nil {
+		return ""
+	}
+	var a struct {
+		Label string  `json:"label"`
+		Score float64 `json:"score"`
+	}
+	if json.Unmarshal([]byte(r.Check.Answer), &a) != nil || a.Label == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s, %.0f %%", a.Label, 100*a.Score)
 }
 
 // pictures picks what to show: the picture that is the sample, or else the
@@ -234,7 +255,7 @@ func curl(base string, v *catalog.Version, s *manifest.Sample) string {
 // quote writes s so that a shell takes it as it is.
 func quote(s string) string {
 	plain := strings.IndexFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-/", r))
+		return ('a' > r || r > 'z') && ('A' > r || r > 'Z') && ('0' > r || r > '9') && !strings.ContainsRune("._-/", r)
 	}) < 0
 	if plain && s != "" {
 		return s

@@ -31,7 +31,7 @@ func newServer(t *testing.T) (*doortest.System, *httptest.Server) {
 
 func get(t *testing.T, url string) (*http.Response, string) {
 	t.Helper()
-	res, err := http.Get(url) //nolint:noctx // a test
+	res, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}

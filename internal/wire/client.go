@@ -50,7 +50,7 @@ func (c *Client) watch() {
 	c.idle, c.gone = nil, true
 	c.mu.Unlock()
 	for _, s := range idle {
-		_ = s.conn.Close()
+		s.close()
 	}
 }
 
@@ -70,7 +70,7 @@ func (c *Client) Call(ctx context.Context, method uint8, parts ...[]byte) (Body,
 	if !stop() || err != nil {
 		// Given up, or broken: what is still to come would be taken for the next
 		// call's. Closing is what cancels the call at the other end.
-		_ = s.conn.Close()
+		s.close()
 		switch {
 		case err == nil: // the answer came at the last moment
 		case ctx.Err() != nil:
@@ -90,7 +90,7 @@ func (c *Client) Call(ctx context.Context, method uint8, parts ...[]byte) (Body,
 }
 
 func (s *stream) roundTrip(method uint8, parts [][]byte) (header, Body, error) {
-	if err := s.write(header{kind: frameCall, method: method}, parts...); err != nil {
+	if err := s.send(header{kind: frameCall, method: method}, parts); err != nil {
 		return header{}, Body{}, err
 	}
 	h, body, err := s.read()
@@ -98,6 +98,22 @@ func (s *stream) roundTrip(method uint8, parts [][]byte) (header, Body, error) {
 		err = stoa.Errorf(stoa.Internal, "wire: a call on the calling end")
 	}
 	return h, body, err
+}
+
+// send writes a call, a large one into shared memory where the connection can.
+func (s *stream) send(h header, parts [][]byte) error {
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	conn, ok := s.conn.(*net.UnixConn)
+	if !ok || n < shareFrom || n > MaxBody {
+		return s.write(h, parts...)
+	}
+	if err := s.share(conn, n); err != nil {
+		return err
+	}
+	return s.writeShared(h, parts)
 }
 
 func (c *Client) take(ctx context.Context) (*stream, error) {
@@ -126,8 +142,8 @@ func (c *Client) take(ctx context.Context) (*stream, error) {
 func (c *Client) give(s *stream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.gone {
-		_ = s.conn.Close()
+	if c.gone || len(s.shared.mem) > shareKeep {
+		s.close()
 		return
 	}
 	c.idle = append(c.idle, s)

@@ -28,17 +28,19 @@ func NewServer(h Handler) *Server { return &Server{handle: h} }
 // connection ends or ctx does; a call that runs when ctx ends may finish. It
 // closes the connection.
 func (s *Server) Serve(ctx context.Context, conn net.Conn) error {
-	c := &serverConn{stream: newStream(conn), server: s}
+	c := &serverConn{server: s}
+	if u, ok := conn.(*net.UnixConn); ok {
+		c.fds = newFDConn(u)
+		conn = c.fds
+	}
+	c.stream = newStream(conn)
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(past) })
 	defer stop()
-	defer func() { _ = conn.Close() }()
+	defer c.close()
 	for {
 		h, body, err := c.read()
-		if err == nil && h.kind != frameCall {
-			err = stoa.Errorf(stoa.Internal, "wire: a reply on the answering end")
-		}
 		if err == nil {
-			err = c.answer(ctx, h, body)
+			err = c.serve(ctx, h, body)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -55,11 +57,29 @@ var past = time.Unix(1, 0)
 type serverConn struct {
 	*stream
 	server *Server
+	fds    *fdConn // nil where the connection carries no descriptors
 	watch  watch
 }
 
+func (c *serverConn) serve(ctx context.Context, h header, body Body) error {
+	switch {
+	case h.kind == frameShare && c.fds != nil:
+		return c.accept(body.Bytes, c.fds)
+	case h.kind != frameCall:
+		return stoa.Errorf(stoa.Internal, "wire: a reply on the answering end")
+	case h.shared:
+		var err error
+		if body, err = c.sharedBody(body.Bytes); err != nil {
+			return err
+		}
+	}
+	return c.answer(ctx, h, body)
+}
+
 func (c *serverConn) answer(ctx context.Context, h header, body Body) error {
-	defer body.Release()
+	if !h.shared { // shared memory belongs to the connection
+		defer body.Release()
+	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	c.server.watcher.begin(c, cancel)

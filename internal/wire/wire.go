@@ -9,9 +9,10 @@
 // A frame is a header of 8 bytes and a body:
 //
 //	bytes 0..3    length of the body, little-endian
-//	byte  4       type: call, reply, error
+//	byte  4       type: call, reply, error, share
 //	byte  5       method of a call, 0 otherwise
-//	bytes 6..7    zero
+//	byte  6       1 where the body lies in shared memory (see shared.go), else 0
+//	byte  7       zero
 //
 // The body of an error is a stoa.Error as JSON.
 package wire
@@ -21,11 +22,10 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"io"
-	"math/bits"
 	"net"
-	"sync"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/buffer"
 )
 
 // MaxBody is the largest body of a frame. It bounds what one call can make the
@@ -40,17 +40,22 @@ const (
 	frameCall frameType = iota + 1
 	frameReply
 	frameError
+	frameShare
 )
 
 type header struct {
 	size   uint32
 	kind   frameType
 	method uint8
+	shared bool // the frame's body is 8 bytes: how much of the shared memory is the real one
 }
 
 func (h header) put(b *[headerSize]byte) {
 	binary.LittleEndian.PutUint32(b[0:], h.size)
 	b[4], b[5], b[6], b[7] = byte(h.kind), h.method, 0, 0
+	if h.shared {
+		b[6] = 1
+	}
 }
 
 func parseHeader(b []byte) (header, error) {
@@ -58,8 +63,9 @@ func parseHeader(b []byte) (header, error) {
 		size:   binary.LittleEndian.Uint32(b[0:]),
 		kind:   frameType(b[4]),
 		method: b[5],
+		shared: b[6] == 1,
 	}
-	if h.kind < frameCall || h.kind > frameError || b[6] != 0 || b[7] != 0 {
+	if h.kind < frameCall || h.kind > frameShare || b[6] > 1 || b[7] != 0 {
 		return h, stoa.Errorf(stoa.Internal, "wire: a frame of unknown type %d", b[4])
 	}
 	if h.size > MaxBody {
@@ -73,33 +79,12 @@ func parseHeader(b []byte) (header, error) {
 // any other.
 type Body struct {
 	Bytes []byte
-	class int
 }
 
 // Release gives the memory back. Nobody may use Bytes afterwards.
 func (b *Body) Release() {
-	if b.Bytes != nil && b.class > 0 {
-		full := b.Bytes[:cap(b.Bytes)]
-		bodies[b.class].Put(&full)
-	}
+	buffer.Put(b.Bytes)
 	b.Bytes = nil
-}
-
-// Bodies from 64 KiB to 64 MiB are kept for reuse, by powers of two: below, the
-// garbage collector is cheaper than a pool; above, memory is too dear to keep.
-const minClass, maxClass = 16, 26
-
-var bodies [maxClass + 1]sync.Pool
-
-func newBody(size int) Body {
-	class := bits.Len(uint(max(size, 1) - 1))
-	if class < minClass || class > maxClass {
-		return Body{Bytes: make([]byte, size)}
-	}
-	if p, ok := bodies[class].Get().(*[]byte); ok {
-		return Body{Bytes: (*p)[:size], class: class}
-	}
-	return Body{Bytes: make([]byte, size, 1<<class), class: class}
 }
 
 // growStep bounds how much a header alone can make us allocate: beyond it,
@@ -108,7 +93,7 @@ const growStep = 64 << 20
 
 func readBody(r io.Reader, size int) (Body, error) {
 	if size <= growStep {
-		b := newBody(size)
+		b := Body{Bytes: buffer.Get(size)}
 		_, err := io.ReadFull(r, b.Bytes)
 		return b, err
 	}
@@ -125,13 +110,21 @@ func readBody(r io.Reader, size int) (Body, error) {
 
 // stream is one end of a connection: whole frames in, whole frames out.
 type stream struct {
-	conn net.Conn
-	r    *bufio.Reader
-	out  []byte // for small frames
+	conn   net.Conn
+	r      *bufio.Reader
+	out    []byte // for small frames
+	shared shared
 }
 
 func newStream(conn net.Conn) *stream {
 	return &stream{conn: conn, r: bufio.NewReaderSize(conn, 4096), out: make([]byte, 0, headerSize+smallFrame)}
+}
+
+// close ends the connection and gives its memory back. Nothing of this end may
+// be in use.
+func (s *stream) close() {
+	_ = s.conn.Close() // of a connection that is of no use any more
+	s.shared.close()
 }
 
 func (s *stream) read() (header, Body, error) {

@@ -73,8 +73,11 @@ func TestSetupSaysWhatIsMissing(t *testing.T) {
 		{"no compiler", map[string]string{"go": goodGo}, []string{"no C compiler", "apt-get install gcc"}},
 		{"no Python", map[string]string{"go": goodGo, "cc": ""}, []string{"Python 3 is not installed", "apt-get install python3-pip"}},
 		{"no pip", map[string]string{"go": goodGo, "cc": "", "python3": "exit 1"}, []string{"Python has no pip", "apt-get install python3-pip"}},
-		{"no network", map[string]string{"go": goodGo, "cc": "", "python3": `[ "$3" = --version ] && exit 0; echo "ERROR: no matching distribution" >&2; exit 1`},
-			[]string{"ONNX Runtime could not be fetched", "check the network", "bin/lib/libonnxruntime.so"}},
+		{
+			"no network",
+			map[string]string{"go": goodGo, "cc": "", "python3": `[ "$3" = --version ] && exit 0; echo "ERROR: no matching distribution" >&2; exit 1`},
+			[]string{"ONNX Runtime could not be fetched", "check the network", "bin/lib/libonnxruntime.so"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir, path := machine(t, c.programs)

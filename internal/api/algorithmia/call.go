@@ -42,6 +42,7 @@ func (a *API) call(w *api.Response, r *api.Request) error {
 	if q.output == outputVoid {
 		return a.callVoid(w, r, c)
 	}
+	defer api.FreeBody(input.Data) // the answer is written by then
 	ctx, cancel := context.WithTimeout(r.Context(), q.timeout)
 	res := a.cfg.Invoker.Invoke(ctx, c)
 	cancel()

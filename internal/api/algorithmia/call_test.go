@@ -51,7 +51,8 @@ func (s *safeBuffer) String() string {
 func result(typ stoa.ValueType, data string) doortest.Func {
 	return func(context.Context, stoa.Call) stoa.Result {
 		return stoa.Result{Value: stoa.Value{Type: typ, Data: []byte(data)}, Usage: stoa.Usage{
-			Queue: 1200 * time.Microsecond, Compute: 306774 * time.Nanosecond}}
+			Queue: 1200 * time.Microsecond, Compute: 306774 * time.Nanosecond,
+		}}
 	}
 }
 
@@ -148,12 +149,24 @@ func TestCallLetters(t *testing.T) {
 		{"json string is text", call{path: "/v1/algo/demo/jsonstring"}, 200, `{"metadata":{"content_type":"text","duration":0.000306774},"result":"a\"b"}`},
 		{"void result", call{path: "/v1/algo/demo/void"}, 200, `{"metadata":{"content_type":"void","duration":0.000306774},"result":null}`},
 		{"binary", call{path: "/v1/algo/demo/binary"}, 200, `{"metadata":{"content_type":"binary","duration":0.000306774},"result":"AP/+Pg=="}`},
-		{"json", call{path: "/v1/algo/demo/echo", ctype: "application/json; charset=UTF-8", body: `{"a":[1,null]}`}, 200,
-			`{"metadata":{"content_type":"json","duration":0.001},"result":{"a":[1,null]}}`},
-		{"null", call{path: "/v1/algo/demo/echo", ctype: "application/json", body: `null`}, 200,
-			`{"metadata":{"content_type":"json","duration":0.001},"result":null}`},
-		{"application/text", call{path: "/v1/algo/demo/echo", ctype: "application/text", body: "ü\n\x01"}, 200,
-			`{"metadata":{"content_type":"text","duration":0.001},"result":"ü\n\u0001"}`},
+		{
+			"json",
+			call{path: "/v1/algo/demo/echo", ctype: "application/json; charset=UTF-8", body: `{"a":[1,null]}`},
+			200,
+			`{"metadata":{"content_type":"json","duration":0.001},"result":{"a":[1,null]}}`,
+		},
+		{
+			"null",
+			call{path: "/v1/algo/demo/echo", ctype: "application/json", body: `null`},
+			200,
+			`{"metadata":{"content_type":"json","duration":0.001},"result":null}`,
+		},
+		{
+			"application/text",
+			call{path: "/v1/algo/demo/echo", ctype: "application/text", body: "ü\n\x01"},
+			200,
+			`{"metadata":{"content_type":"text","duration":0.001},"result":"ü\n\u0001"}`,
+		},
 		{"stdout", call{path: "/v1/algo/demo/hello?stdout=True"}, 200, `{"metadata":{"content_type":"text","duration":0.000306774,"stdout":""},"result":"Hello foo"}`},
 		{"stdout of another", call{path: "/v1/algo/demo/hello?stdout=true", auth: other}, 200, `{"metadata":{"content_type":"text","duration":0.000306774},"result":"Hello foo"}`},
 
@@ -416,11 +429,13 @@ func BenchmarkCall(b *testing.B) {
 	sys.Add("demo/floats/1.0.0", true, func(context.Context, stoa.Call) stoa.Result {
 		return stoa.Result{Value: stoa.Value{Type: stoa.JSON, Data: []byte(`[1,2,3,4]`)}, Usage: stoa.Usage{Compute: time.Millisecond}}
 	})
-	h, _ := sys.Handler(slog.New(slog.NewJSONHandler(io.Discard, nil)), algorithmia.Config{})
+	h, _ := sys.Handler(slog.New(slog.DiscardHandler), algorithmia.Config{})
 	b.ReportAllocs()
 	for b.Loop() {
-		req := &http.Request{Method: "POST", Header: http.Header{"Authorization": {"Simple " + doortest.DemoKey}, "Content-Type": {"application/json"}},
-			Body: io.NopCloser(strings.NewReader(`[[1,2,3,4]]`)), ContentLength: 11, Host: "x", RemoteAddr: "1.2.3.4:5"}
+		req := &http.Request{
+			Method: "POST", Header: http.Header{"Authorization": {"Simple " + doortest.DemoKey}, "Content-Type": {"application/json"}},
+			Body: io.NopCloser(strings.NewReader(`[[1,2,3,4]]`)), ContentLength: 11, Host: "x", RemoteAddr: "1.2.3.4:5",
+		}
 		u := *callURL
 		req.URL = &u
 		w := httptest.NewRecorder()

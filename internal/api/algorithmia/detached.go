@@ -30,8 +30,10 @@ func (d *detached) enter() error {
 	case d.draining:
 		return &stoa.Error{Kind: stoa.Unavailable, Msg: "the server is going down: try again shortly", RetryAfter: 5 * time.Second}
 	case d.running >= d.limit:
-		return &stoa.Error{Kind: stoa.Busy, RetryAfter: time.Second,
-			Msg: fmt.Sprintf("%d calls with output=void are under way already: try again shortly", d.running)}
+		return &stoa.Error{
+			Kind: stoa.Busy, RetryAfter: time.Second,
+			Msg: fmt.Sprintf("%d calls with output=void are under way already: try again shortly", d.running),
+		}
 	}
 	d.running++
 	return nil

@@ -18,8 +18,10 @@ const maxDepth = 10000
 func checkJSON(b []byte) error {
 	s := jsonScanner{b: b}
 	if problem := s.document(); problem != "" {
-		return &stoa.Error{Kind: stoa.Invalid, Type: "ParsingError",
-			Msg: stoa.Errorf(stoa.Invalid, "the body is no JSON: %s at byte %d", problem, s.i).Msg}
+		return &stoa.Error{
+			Kind: stoa.Invalid, Type: "ParsingError",
+			Msg: stoa.Errorf(stoa.Invalid, "the body is no JSON: %s at byte %d", problem, s.i).Msg,
+		}
 	}
 	if !utf8.Valid(b) {
 		return &stoa.Error{Kind: stoa.Invalid, Type: "ParsingError", Msg: "the body is no JSON: it is not UTF-8"}
@@ -253,7 +255,7 @@ func (s *jsonScanner) escape() bool {
 			return false
 		}
 		for _, c := range s.b[s.i+2 : s.i+6] {
-			if !('0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f') {
+			if ('0' > c || c > '9') && ('a' > c|0x20 || c|0x20 > 'f') {
 				return false
 			}
 		}

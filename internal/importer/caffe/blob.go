@@ -95,8 +95,7 @@ func readWeights(file string, data []byte) (*weights, error) {
 // damaged names the file whose bytes make no sense; errors that say so
 // themselves stay.
 func damaged(file string, err error) error {
-	var e *stoa.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*stoa.Error](err); ok {
 		return e
 	}
 	return stoa.Wrap(stoa.Invalid, err, "%s: the file is damaged or cut off", file)

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,11 +64,17 @@ func (Plug) Find(files []*importer.File) []importer.Candidate {
 			}
 		}
 	}
+	if slices.ContainsFunc(texts, func(s sighting) bool { return s.err == nil }) {
+		texts = slices.DeleteFunc(texts, func(s sighting) bool { return s.err != nil })
+	}
 	if slices.ContainsFunc(texts, func(s sighting) bool { return s.deploy }) {
 		texts = slices.DeleteFunc(texts, func(s sighting) bool { return s.trainVal && !s.deploy })
 	}
 	return candidates(texts, binaries, hdf5)
 }
+
+// maxPairs bounds the candidates, of which only one is ever taken.
+const maxPairs = 50
 
 func candidates(texts, binaries []sighting, hdf5 []string) []importer.Candidate {
 	var out []importer.Candidate
@@ -77,9 +84,11 @@ func candidates(texts, binaries []sighting, hdf5 []string) []importer.Candidate 
 			if b.v1 {
 				form = "V1"
 			}
-			out = append(out, importer.Candidate{Files: []string{t.file, b.file}, Format: "Caffe " + form + " binary, prototxt", Err: t.err})
+			if len(out) < maxPairs {
+				out = append(out, importer.Candidate{Files: []string{t.file, b.file}, Format: "Caffe " + form + " binary, prototxt", Err: t.err})
+			}
 		}
-		if len(binaries) > 0 {
+		if len(binaries) > 0 || len(out) >= maxPairs {
 			continue
 		}
 		c := importer.Candidate{Files: []string{t.file}, Format: "Caffe prototxt", Err: t.err}
@@ -89,10 +98,10 @@ func candidates(texts, binaries []sighting, hdf5 []string) []importer.Candidate 
 		}
 		out = append(out, c)
 	}
-	if len(texts) > 0 {
+	if slices.ContainsFunc(out, func(c importer.Candidate) bool { return c.Err == nil }) {
 		return out
 	}
-	for _, b := range binaries {
+	for _, b := range binaries[:min(len(binaries), maxPairs)] {
 		c := importer.Candidate{Files: []string{b.file}, Format: "Caffe binary"}
 		if !b.whole {
 			c.Err = stoa.Errorf(stoa.Invalid, "%s holds weights of Caffe: add the description of the network, its deploy .prototxt", b.file)
@@ -123,6 +132,13 @@ func looksLikeText(data []byte) bool {
 	return utf8.Valid(head[:len(head)-min(len(head), 3)]) || bytes.Contains(head, []byte("layer"))
 }
 
+// meantAsText finds the beginning of a layer at the beginning of a line, which
+// programs and pages about networks do not have.
+var meantAsText = regexp.MustCompile(`(?m)^\s*layers?\s*:?\s*\{\s*((name|type|bottom|top)\s*:|$|#|layer\s*\{)`)
+
+// beginsLayer is what only a description has, however early it breaks off.
+var beginsLayer = regexp.MustCompile(`\blayers?\s*:?\s*\{`)
+
 // sightText recognises a description by its fields. One that does not parse
 // counts where it surely was meant to be one.
 func sightText(name string, data []byte) (sighting, bool) {
@@ -130,7 +146,8 @@ func sightText(name string, data []byte) (sighting, bool) {
 	m, err := parseText(name, data)
 	if err != nil {
 		s.err = err
-		meant := bytes.Contains(data, []byte("layer")) && bytes.Contains(data, []byte("bottom")) && bytes.Contains(data, []byte("top"))
+		data := data[:min(len(data), maxText)]
+		meant := meantAsText.Match(data) || beginsLayer.Match(data)
 		return s, meant && !bytes.HasPrefix(bytes.TrimSpace(data), []byte("<"))
 	}
 	layers := append(m.all("layer"), m.all("layers")...)

@@ -114,6 +114,8 @@ func TestErrors(t *testing.T) {
 		{"kernel", net(strings.ReplaceAll(conv, "kernel_size: 1", "kernel_size: 9")), stoa.Invalid, "smaller than its kernel"},
 		{"number", net(strings.ReplaceAll(conv, "num_output: 1", "num_output: x")), stoa.Invalid, "net.prototxt, line 2: num_output must be a whole number"},
 		{"brace", net(conv[:len(conv)-3]), stoa.Invalid, "line 2: the file ends before"},
+		{"breaks off early", folder("net.prototxt", head+"layer { name: \"c"), stoa.Invalid, "net.prototxt, line 2: a string is not closed"},
+		{"nested", folder("net.prototxt", strings.Repeat("layer {", 40)), stoa.Invalid, "net.prototxt, line 1: messages are nested deeper than 32"},
 		{"very old", net(`input: "a" input_dim: 1 input_dim: 1 input_dim: 1 input_dim: 1 layers { layer { name: "c" type: "conv" } bottom: "a" top: "b" }`), stoa.Invalid, "upgrade"},
 		{"HDF5", folder("net.prototxt", conv, "w.caffemodel.h5", "\x89HDF\r\n\x1a\n\x00\x00data\x00"), stoa.Unsupported, "w.caffemodel.h5: Caffe weights in HDF5"},
 		{"two weights", folder("net.prototxt", conv, "a.caffemodel", weights, "b.caffemodel", weights), stoa.Invalid, "net.prototxt with a.caffemodel (Caffe V2 binary, prototxt); net.prototxt with b.caffemodel"},
@@ -199,7 +201,6 @@ func TestFindsTheModel(t *testing.T) {
 }
 
 func TestBatchAndSizes(t *testing.T) {
-	weights := string(caffetest.Encode(convWeights, caffetest.Form{}))
 	tests := []struct {
 		name, text string
 		want       []int64 // of the input
@@ -213,7 +214,7 @@ func TestBatchAndSizes(t *testing.T) {
 		{"statistics", conv + `layer { name: "r" type: "BatchNorm" bottom: "c" top: "r" batch_norm_param { use_global_stats: false } }`, []int64{1, 2, -1, -1}},
 	}
 	layers := append(convWeights, caffetest.Layer{Name: "i", Type: "InnerProduct", Blobs: []caffetest.Blob{{Shape: []int64{1, 16}, Data: make([]float32, 16)}}})
-	weights = string(caffetest.Encode(layers, caffetest.Form{}))
+	weights := string(caffetest.Encode(layers, caffetest.Form{}))
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := imported(t, folder("net.prototxt", tt.text, "w.caffemodel", weights), importer.Options{})

@@ -76,8 +76,10 @@ func (c *converter) batchNorm(l *layer) error {
 			return err
 		}
 	}
-	y := c.op(l, "BatchNormalization", []string{x.name, c.constant(l, "scale", scale), c.constant(l, "shift", shift),
-		c.constant(l, "mean", times(mean, factor)), c.constant(l, "variance", times(variance, factor))},
+	y := c.op(l, "BatchNormalization", []string{
+		x.name, c.constant(l, "scale", scale), c.constant(l, "shift", shift),
+		c.constant(l, "mean", times(mean, factor)), c.constant(l, "variance", times(variance, factor)),
+	},
 		onnx.AFloat("epsilon", float32(eps)))
 	c.set(l, 0, y, x.shape)
 	return nil
@@ -153,8 +155,10 @@ func (c *converter) bn(l *layer) error {
 	if count == 4 {
 		eps = p.float("eps", 1e-5)
 	}
-	y := c.op(l, "BatchNormalization", []string{x.name, c.constant(l, "scale", ts[0]), c.constant(l, "shift", ts[1]),
-		c.constant(l, "mean", ts[2]), c.constant(l, "variance", ts[3])}, onnx.AFloat("epsilon", float32(eps)))
+	y := c.op(l, "BatchNormalization", []string{
+		x.name, c.constant(l, "scale", ts[0]), c.constant(l, "shift", ts[1]),
+		c.constant(l, "mean", ts[2]), c.constant(l, "variance", ts[3]),
+	}, onnx.AFloat("epsilon", float32(eps)))
 	c.set(l, 0, y, x.shape)
 	return nil
 }

@@ -158,7 +158,7 @@ func (c *converter) reshape(l *layer) error {
 	return nil
 }
 
-// reshaping is what a Reshape has made of the axes from to to of x.
+// reshaping is what a Reshape has made of the axes from to of x.
 type reshaping struct {
 	x        value
 	from, to int

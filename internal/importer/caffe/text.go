@@ -202,12 +202,12 @@ func (p *parser) value(m *message, name string, line, depth int) error {
 	e := &entry{name: name, line: line}
 	m.fields = append(m.fields, e)
 	c := p.peek()
-	switch {
-	case c == '{' || c == '<':
+	switch c {
+	case '{', '<':
 		p.pos++
 		e.sub = &message{doc: p.doc, line: line}
 		return p.fields(e.sub, map[byte]byte{'{': '}', '<': '>'}[c], depth+1)
-	case c == '"' || c == '\'':
+	case '"', '\'':
 		var err error
 		e.text, err = p.str()
 		return err

@@ -101,7 +101,7 @@ func (f *folder) channels(n *onnx.Node) (channels, rank int) {
 }
 
 // lineOf reads a node that multiplies and adds numbers for every channel to x.
-func (f *folder) lineOf(n *onnx.Node, x string, channels, rank int) (line, bool) { //nolint:revive // the five belong together
+func (f *folder) lineOf(n *onnx.Node, x string, channels, rank int) (line, bool) {
 	if n == nil || n.Domain != "" && n.Domain != "ai.onnx" || len(n.Outputs) != 1 {
 		return line{}, false
 	}

@@ -154,14 +154,14 @@ func cast(in *onnx.Tensor, to tensor.DType) *onnx.Tensor {
 	if len(in.Data) > maxConstant {
 		return nil
 	}
-	switch {
-	case to == in.DType:
+	switch to {
+	case in.DType:
 		return onnx.NewTensor("", in.Tensor)
-	case to == tensor.Float32:
+	case tensor.Float32:
 		if v := in.Floats(); v != nil {
 			return onnx.NewTensor("", tensor.Of(v, in.Shape...))
 		}
-	case to == tensor.Int64:
+	case tensor.Int64:
 		if v := in.Ints(); v != nil {
 			return onnx.NewTensor("", tensor.Of(slices.Clone(v), in.Shape...))
 		}

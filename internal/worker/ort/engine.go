@@ -7,6 +7,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -24,13 +25,18 @@ type Config struct {
 	Fetcher worker.Fetcher // brings the files of models
 	Scratch string         // folder for the Engine alone, on the file system of the fetched files
 	Threads int            // within one run; 0 means 1
+	// Parallel is how many networks run at once; 0 means one for each processor.
+	// More would only push each other's numbers out of the caches; the next call
+	// is decoded meanwhile.
+	Parallel int
 }
 
 // Engine runs networks in this process. It holds many; each may run many times
 // at once.
 type Engine struct {
 	cfg     Config
-	loading sync.Mutex // one load at a time, so that its footprint is its own
+	loading sync.Mutex    // one load at a time, so that its footprint is its own
+	turns   chan struct{} // a token for each network that runs
 
 	mu     sync.Mutex
 	models map[string]*model
@@ -56,7 +62,10 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Threads < 1 {
 		cfg.Threads = 1
 	}
-	return &Engine{cfg: cfg, models: map[string]*model{}}, nil
+	if cfg.Parallel < 1 {
+		cfg.Parallel = runtime.NumCPU()
+	}
+	return &Engine{cfg: cfg, turns: make(chan struct{}, cfg.Parallel), models: map[string]*model{}}, nil
 }
 
 // Load makes a model ready; see worker.Engine.
@@ -161,7 +170,7 @@ func (e *Engine) Run(ctx context.Context, id string, items []stoa.Value) ([]stoa
 	results := make([]stoa.Result, len(items))
 	for i, v := range items {
 		start := time.Now()
-		out, err := m.run(ctx, v)
+		out, err := e.one(ctx, m, v)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -174,12 +183,18 @@ func notLoaded(id string) error {
 	return stoa.Errorf(stoa.NotFound, "model %.80s is not loaded here", id)
 }
 
-func (m *model) run(ctx context.Context, v stoa.Value) (stoa.Value, error) {
+func (e *Engine) one(ctx context.Context, m *model, v stoa.Value) (stoa.Value, error) {
 	item, err := m.adapter.Decode(v)
 	if err != nil {
 		return stoa.Value{}, err
 	}
+	select {
+	case e.turns <- struct{}{}:
+	case <-ctx.Done():
+		return stoa.Value{}, ctx.Err()
+	}
 	outputs, err := m.session.run(ctx, item.Inputs)
+	<-e.turns
 	if err != nil {
 		return stoa.Value{}, err
 	}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // trim gives memory that was freed back to the system, where malloc would keep
@@ -31,6 +33,15 @@ func resident() int64 {
 		return 0
 	}
 	return (total - shared) * int64(os.Getpagesize())
+}
+
+// memoryLimit says in words what this process may have.
+func memoryLimit() string {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_DATA, &l); err != nil || l.Cur == unix.RLIM_INFINITY {
+		return "there is"
+	}
+	return "its process may have (" + strconv.FormatUint(l.Cur>>20, 10) + " MiB)"
 }
 
 func copyFile(dst, src string) error {

@@ -83,7 +83,7 @@ func newSession(path string, g media.Graph, threads int) (*session, error) {
 	}
 	s, err := runtime.NewDynamicAdvancedSession(path, names(g.Inputs), names(g.Outputs), opts)
 	if err != nil {
-		return nil, stoa.Wrap(stoa.Invalid, err, "ONNX Runtime cannot load the network: %s", reason(err))
+		return nil, failed(stoa.Invalid, err, "ONNX Runtime cannot load the network")
 	}
 	return &session{s: s, graph: g}, nil
 }
@@ -94,6 +94,16 @@ func names(specs []tensor.Spec) []string {
 		out[i] = s.Name
 	}
 	return out
+}
+
+// failed says what the runtime could not do; where it got no memory, only that.
+func failed(kind stoa.Kind, err error, what string) error {
+	for _, words := range []string{"Failed to allocate memory", "bad_alloc", "bad allocation"} {
+		if strings.Contains(err.Error(), words) {
+			return stoa.Wrap(stoa.TooLarge, err, "%s: it needs more memory than %s", what, memoryLimit())
+		}
+	}
+	return stoa.Wrap(kind, err, "%s: %s", what, reason(err))
 }
 
 // reason takes what the runtime says to its first line, without the paths that
@@ -174,7 +184,7 @@ func (s *session) runValues(ctx context.Context, in, out []runtime.Value) error 
 		}
 		return ctx.Err()
 	case err != nil:
-		return stoa.Wrap(stoa.Failed, err, "the network failed: %s", reason(err))
+		return failed(stoa.Failed, err, "the network failed")
 	}
 	return nil
 }
