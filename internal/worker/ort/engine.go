@@ -24,6 +24,8 @@ type Config struct {
 	Fetcher worker.Fetcher // brings the files of models
 	Scratch string         // folder for the Engine alone, on the file system of the fetched files
 	Threads int            // within one run; 0 means 1
+	// Pictures bounds the memory that decoding pictures takes at a time; 0: no bound.
+	Pictures int64
 }
 
 // Engine runs networks in this process. It holds many; each may run many times
@@ -31,6 +33,7 @@ type Config struct {
 type Engine struct {
 	cfg     Config
 	loading sync.Mutex // one load at a time, so that its footprint is its own
+	limits  media.Limits
 
 	mu     sync.Mutex
 	models map[string]*model
@@ -56,7 +59,11 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Threads < 1 {
 		cfg.Threads = 1
 	}
-	return &Engine{cfg: cfg, models: map[string]*model{}}, nil
+	e := &Engine{cfg: cfg, models: map[string]*model{}}
+	if cfg.Pictures > 0 {
+		e.limits.Memory = media.NewBudget(cfg.Pictures)
+	}
+	return e, nil
 }
 
 // Load makes a model ready; see worker.Engine.
@@ -108,7 +115,7 @@ func (e *Engine) load(ctx context.Context, m worker.Model) (*model, error) {
 		}
 		return os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
 	}
-	adapter, err := media.NewAdapter(man.Input, man.Output, graph, file, media.Limits{})
+	adapter, err := media.NewAdapter(man.Input, man.Output, graph, file, e.limits)
 	if err != nil {
 		return nil, err
 	}
