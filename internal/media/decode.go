@@ -102,7 +102,9 @@ func (a *Adapter) input(it *Item, p inputPlan, v stoa.Value) (tensor.Tensor, err
 	if p.picture.channels == 1 && p.picture.lightness == nil && !a.keepPicture {
 		channels = 1
 	}
-	m, err := decodePicture(data, channels, a.limits.Pixels)
+	h := hold{budget: a.limits.Memory}
+	defer h.release()
+	m, err := decodePicture(data, channels, a.limits.Pixels, &h)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}

@@ -33,7 +33,7 @@ func FuzzDecodePicture(f *testing.F) {
 	f.Add(encoded(f, func(b *bytes.Buffer) error { return tiff.Encode(b, m, &tiff.Options{Compression: tiff.Deflate}) }))
 	f.Add(encoded(f, func(b *bytes.Buffer) error { return tiff.Encode(b, palette, nil) }))
 	g := oneInput(1, 3, 4, 5)
-	a, err := media.NewAdapter([]media.Input{{Picture: &media.Picture{}}}, nil, g, nil, media.Limits{Pixels: 1 << 16})
+	a, err := media.NewAdapter([]media.Input{{Picture: &media.Picture{}}}, nil, g, nil, media.Limits{Pixels: 1 << 16, Memory: media.NewBudget(2 << 20)})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -53,8 +53,9 @@ func formatOf(data []byte) *picFormat {
 }
 
 // decodePicture reads a picture of any format that formatOf knows, upright.
-// channels is 1 where only its grey levels are needed; see toBitmap.
-func decodePicture(data []byte, channels int, maxPixels int64) (m *bitmap, err error) {
+// channels is 1 where only its grey levels are needed; see toBitmap. What h takes
+// is the caller's to release.
+func decodePicture(data []byte, channels int, maxPixels int64, h *hold) (m *bitmap, err error) {
 	f := formatOf(data)
 	if f == nil {
 		return nil, inputErrorf(stoa.Invalid, "is no picture that Stoa reads (JPEG, PNG, GIF, BMP, TIFF, WebP): %s", looksLike(data))
@@ -78,6 +79,9 @@ func decodePicture(data []byte, channels int, maxPixels int64) (m *bitmap, err e
 		return nil, inputErrorf(stoa.TooLarge, "is a %s of %d x %d pixels: at most %d million pixels are read", f.name, cfg.Width, cfg.Height, maxPixels/1_000_000)
 	case f.perByte > 0 && pixels/f.perByte > int64(len(data)):
 		return nil, inputErrorf(stoa.Invalid, "is a %s that claims %d x %d pixels but has only %d bytes: it is cut short or damaged", f.name, cfg.Width, cfg.Height, len(data))
+	}
+	if err := h.take(f, cfg, data); err != nil {
+		return nil, err
 	}
 	img, err := f.decode(bytes.NewReader(data))
 	if err != nil {

@@ -82,6 +82,8 @@ type Paint struct {
 type Limits struct {
 	Pixels   int64 // of a picture, by its header; default 50 million
 	Elements int64 // of a tensor; default 64 million
+	// Memory is shared by all adapters of a process; nil is no bound.
+	Memory *Budget
 }
 
 const (

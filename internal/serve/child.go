@@ -107,9 +107,15 @@ func WorkerMain(ctx context.Context, o WorkerOptions) error {
 	if err != nil {
 		return stoa.Wrap(stoa.Invalid, err, "a worker is started by the server, not by hand: descriptor 3 is no socket")
 	}
-	engine, err := ort.New(ort.Config{
-		Library: o.Library, Fetcher: localFetcher(o.Blobs), Scratch: o.Scratch, Threads: o.Threads,
-	})
+	cfg := ort.Config{Library: o.Library, Fetcher: localFetcher(o.Blobs), Scratch: o.Scratch, Threads: o.Threads}
+	if o.Memory > 0 {
+		// A third for pictures that are being decoded; Go may use a half, of which
+		// garbage is a part, before it collects at any price; the rest is the
+		// runtime's, which Go does not see.
+		cfg.Pictures = o.Memory / 3
+		debug.SetMemoryLimit(o.Memory / 2)
+	}
+	engine, err := ort.New(cfg)
 	if err != nil {
 		return err
 	}

@@ -327,7 +327,18 @@ func growth(t testing.TB, f func()) int64 {
 
 func status(t testing.TB, field string) int64 {
 	t.Helper()
-	b, err := os.ReadFile("/proc/self/status")
+	return statusOf(t, os.Getpid(), field)
+}
+
+// peak gives the most memory that a process has had.
+func peak(t testing.TB, pid int) int64 {
+	t.Helper()
+	return statusOf(t, pid, "VmHWM:")
+}
+
+func statusOf(t testing.TB, pid int, field string) int64 {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,8 @@ type Config struct {
 	// More would only push each other's numbers out of the caches; the next call
 	// is decoded meanwhile.
 	Parallel int
+	// Pictures bounds the memory that decoding pictures takes at a time; 0: no bound.
+	Pictures int64
 }
 
 // Engine runs networks in this process. It holds many; each may run many times
@@ -37,6 +39,7 @@ type Engine struct {
 	cfg     Config
 	loading sync.Mutex    // one load at a time, so that its footprint is its own
 	turns   chan struct{} // a token for each network that runs
+	limits  media.Limits
 
 	mu     sync.Mutex
 	models map[string]*model
@@ -65,7 +68,11 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Parallel < 1 {
 		cfg.Parallel = runtime.NumCPU()
 	}
-	return &Engine{cfg: cfg, turns: make(chan struct{}, cfg.Parallel), models: map[string]*model{}}, nil
+	e := &Engine{cfg: cfg, turns: make(chan struct{}, cfg.Parallel), models: map[string]*model{}}
+	if cfg.Pictures > 0 {
+		e.limits.Memory = media.NewBudget(cfg.Pictures)
+	}
+	return e, nil
 }
 
 // Load makes a model ready; see worker.Engine.
@@ -117,7 +124,7 @@ func (e *Engine) load(ctx context.Context, m worker.Model) (*model, error) {
 		}
 		return os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
 	}
-	adapter, err := media.NewAdapter(man.Input, man.Output, graph, file, media.Limits{})
+	adapter, err := media.NewAdapter(man.Input, man.Output, graph, file, e.limits)
 	if err != nil {
 		return nil, err
 	}
