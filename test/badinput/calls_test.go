@@ -166,15 +166,15 @@ func TestPicturesThatLie(t *testing.T) {
 		{"BMP within the limit", bmpOf(7000, 7000), stoa.Invalid, []string{"BMP", "7000 x 7000"}},
 		{"TIFF", tiffOf(60000, 60000, 0, 1), stoa.TooLarge, []string{"TIFF", side}},
 		{"TIFF of the largest number", tiffOf(1<<32-1, 1<<32-1, 0, 1), stoa.Invalid, []string{"TIFF"}},
-		{"TIFF within the limit", tiffOf(7000, 7000, 0, 1), stoa.Invalid, []string{"TIFF"}},
+		{"TIFF within the limit", tiffOf(7000, 7000, 0, 1), stoa.TooLarge, []string{"TIFF", "MiB"}},
 		{"TIFF of one tile", tiffOf(8, 8, 1<<31, 1), stoa.Invalid, []string{"TIFF"}},
 		{"TIFF of one deflated tile", tiffOf(8, 8, 1<<20, 8), stoa.Invalid, []string{"TIFF"}},
 		{"TIFF of tiles without size", tiffOf(8, 8, 0, 5), stoa.Invalid, []string{"TIFF"}},
 		{"WebP", webpOf(16384, 16384), stoa.TooLarge, []string{"WebP", "16384 x 16384 pixels"}},
-		{"WebP within the limit", webpOf(7000, 7000), stoa.Invalid, []string{"WebP"}},
+		{"WebP within the limit", webpOf(7000, 7000), stoa.TooLarge, []string{"WebP", "MiB"}},
 		{"WebP, extended", vp8xOf(60000, 30000), stoa.TooLarge, []string{"WebP", "60000 x 30000 pixels"}},
 		{"WebP, extended, of the largest number", vp8xOf(60000, 60000), stoa.Invalid, []string{"WebP"}},
-		{"WebP, extended, within the limit", vp8xOf(7000, 7000), stoa.Invalid, []string{"WebP"}},
+		{"WebP, extended, within the limit", vp8xOf(7000, 7000), stoa.TooLarge, []string{"WebP", "MiB"}},
 		{"no picture", "not a picture at all", stoa.Invalid, []string{`input "x"`, "no picture"}},
 	}
 	for _, tt := range tests {
