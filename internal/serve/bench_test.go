@@ -31,7 +31,7 @@ func BenchmarkCallWithoutSocket(b *testing.B) {
 	}
 	for b.Loop() {
 		r := httptest.NewRequest(http.MethodPost, "/v1/algo/bench/four", strings.NewReader("[1.5,-2.25,3.125,4]"))
-		r.Header.Set("Authorization", s.key)
+		r.Header.Set("Authorization", s.Key)
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
 		s.Handler().ServeHTTP(w, r)

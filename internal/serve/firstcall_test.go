@@ -79,8 +79,8 @@ func TestTheFirstStartMakesAKey(t *testing.T) {
 	if err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("admin-key has mode %v, %v", st.Mode(), err)
 	}
-	if s.AdminKey != s.key || len(s.key) != 28 || !strings.HasPrefix(s.key, "sim") {
-		t.Errorf("the key has %d characters, and is in the file: %v", len(s.key), s.AdminKey == s.key)
+	if s.AdminKey != s.Key || len(s.Key) != 28 || !strings.HasPrefix(s.Key, "sim") {
+		t.Errorf("the key has %d characters, and is in the file: %v", len(s.Key), s.AdminKey == s.Key)
 	}
 	who, err := s.WhoAmI(t.Context())
 	if err != nil || who.Account != "admin" || !who.Admin {
@@ -101,13 +101,13 @@ func TestTheFirstStartMakesAKey(t *testing.T) {
 			t.Errorf("with %q: %d %s", auth, res.StatusCode, body)
 		}
 	}
-	s.stop()
+	s.Stop()
 	// Nothing but the file for the administrator holds a key as it is.
 	err = filepath.WalkDir(data, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() || d.Name() == "admin-key" {
 			return err
 		}
-		if b := read(t, path); strings.Contains(b, s.key) || strings.Contains(b, other.Key) {
+		if b := read(t, path); strings.Contains(b, s.Key) || strings.Contains(b, other.Key) {
 			t.Errorf("%s holds a key", path)
 		}
 		return nil
@@ -130,12 +130,12 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 		{request{method: "GET", path: "/nothing"}, 404},
 		{request{method: "GET", path: "/files/no/such/README.md"}, 404},
 		{request{path: "/v1/algo/no/such"}, 401},
-		{request{path: "/v1/algo/no/such", auth: s.key, ctype: "text/plain"}, 404},
-		{request{path: "/v1/algo/no/such", auth: s.key}, 400},
-		{request{path: "/v1/algo/no/such", auth: s.key, ctype: "text/html"}, 415},
-		{request{method: "GET", path: "/v1/algo/no/such", auth: s.key}, 405},
-		{request{method: "GET", path: "/v1/algorithms", auth: s.key}, 200},
-		{request{path: "/v1/pushes", auth: s.key, body: "{"}, 400},
+		{request{path: "/v1/algo/no/such", auth: s.Key, ctype: "text/plain"}, 404},
+		{request{path: "/v1/algo/no/such", auth: s.Key}, 400},
+		{request{path: "/v1/algo/no/such", auth: s.Key, ctype: "text/html"}, 415},
+		{request{method: "GET", path: "/v1/algo/no/such", auth: s.Key}, 405},
+		{request{method: "GET", path: "/v1/algorithms", auth: s.Key}, 200},
+		{request{path: "/v1/pushes", auth: s.Key, body: "{"}, 400},
 	} {
 		res, body := s.do(t, r.request)
 		if res.StatusCode != r.status {
@@ -162,7 +162,7 @@ func TestPictureInEveryForm(t *testing.T) {
 		{ctype: "text/plain", body: "data:image/png;base64," + b64},
 		{ctype: "application/text", body: b64},
 	} {
-		for _, auth := range []string{"Simple " + s.key, "simple " + s.key, "Bearer " + s.key, s.key} {
+		for _, auth := range []string{"Simple " + s.Key, "simple " + s.Key, "Bearer " + s.Key, s.Key} {
 			r.auth, r.path = auth, "/v1/algo/demo/digits"
 			res, body := s.do(t, r)
 			var a struct {
@@ -189,19 +189,19 @@ func TestArrayInEveryForm(t *testing.T) {
 	const path = "/v1/algo/admin/four"
 	in := []float32{1.5, -2.25, 3.125, 4}
 	array := npy.Append(nil, tensor.Of(in, 1, 4))
-	_, want := s.do(t, request{path: path + "?output=raw", auth: s.key, ctype: "application/json", body: `[[1.5,-2.25,3.125,4]]`})
+	_, want := s.do(t, request{path: path + "?output=raw", auth: s.Key, ctype: "application/json", body: `[[1.5,-2.25,3.125,4]]`})
 	for _, r := range []request{
 		{path: path + "?output=raw", ctype: "application/json", body: `[1.5, -2.25, 3.125, 4]`}, // without the batch axis
 		{path: path + "/0.1.0?output=raw&x=y", ctype: "application/json", body: ` [[1.5,-2.25,3.125,4]] `},
 		{path: path + "/0.1.*/?output=raw", ctype: "application/json", body: `[[1.5,-2.25,3.125,4]]`},
 	} {
-		r.auth = s.key
+		r.auth = s.Key
 		if res, body := s.do(t, r); strings.Contains(r.path, "*") == (body == want) { // a wildcard never means a private version
 			t.Errorf("%s %s: %d %s, want %s", r.path, r.body, res.StatusCode, body, want)
 		}
 	}
 	for _, ctype := range []string{"application/octet-stream", "application/x-npy"} {
-		res, body := s.do(t, request{path: path + "?output=raw", auth: s.key, ctype: ctype, body: string(array)})
+		res, body := s.do(t, request{path: path + "?output=raw", auth: s.Key, ctype: ctype, body: string(array)})
 		got, err := npy.Parse([]byte(body))
 		if err != nil || res.Header.Get("Content-Type") != "application/x-npy" {
 			t.Fatalf("%s: %d %v %.100q", ctype, res.StatusCode, err, body)
@@ -225,7 +225,7 @@ func TestArrayInEveryForm(t *testing.T) {
 		{request{path: path + "?timeout=soon", ctype: "application/json", body: `[1,2,3,4]`}, 400, `timeout=soon`},
 		{request{path: path, ctype: "application/octet-stream", body: strings.Repeat("x", 10<<20+1)}, 413, `over the limit of 10 MiB`},
 	} {
-		r.auth = "Simple " + s.key
+		r.auth = "Simple " + s.Key
 		if res, body := s.do(t, r.request); res.StatusCode != r.status || !strings.Contains(body, r.says) {
 			t.Errorf("%s %.40s: %d %.300s, want %d %s", r.path, r.body, res.StatusCode, body, r.status, r.says)
 		}
@@ -240,7 +240,7 @@ func TestArrayInEveryForm(t *testing.T) {
 			t.Errorf("/metrics lacks %s", name)
 		}
 	}
-	if strings.Contains(metrics, s.key) {
+	if strings.Contains(metrics, s.Key) {
 		t.Error("/metrics holds a key")
 	}
 }
@@ -250,10 +250,10 @@ func TestLimitsOfTheManifest(t *testing.T) {
 	if err := s.pushFour(t, "me/small", "limits: {body: 16B, timeout: 20s, memory: 1GiB}\n"); err != nil {
 		t.Fatal(err)
 	}
-	if _, body := s.do(t, request{path: "/v1/algo/admin/small", auth: s.key, ctype: "application/json", body: `[1,2,3,4]`}); !strings.Contains(body, `"result":`) {
+	if _, body := s.do(t, request{path: "/v1/algo/admin/small", auth: s.Key, ctype: "application/json", body: `[1,2,3,4]`}); !strings.Contains(body, `"result":`) {
 		t.Errorf("within limits.body: %s", body)
 	}
-	res, body := s.do(t, request{path: "/v1/algo/admin/small", auth: s.key, ctype: "application/json", body: `[1,2,3,4          ]`})
+	res, body := s.do(t, request{path: "/v1/algo/admin/small", auth: s.Key, ctype: "application/json", body: `[1,2,3,4          ]`})
 	if res.StatusCode != http.StatusOK || !strings.Contains(body, `"error_type":"TooLargeError"`) || !strings.Contains(body, "limit of 16B") {
 		t.Errorf("over limits.body: %d %s", res.StatusCode, body)
 	}

@@ -17,75 +17,18 @@ import (
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/client"
 	"github.com/stoa-project/stoa/internal/serve"
+	"github.com/stoa-project/stoa/internal/serve/servetest"
 )
 
-// TestMain is also the server's children: it starts this test binary again.
-func TestMain(m *testing.M) {
-	if child, err := serve.Child(context.Background(), os.Args[1:], os.Stdin, os.Stdout); child {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
+// TestMain is also the server's children.
+func TestMain(m *testing.M) { os.Exit(servetest.Main(m)) }
 
 // system is a running System with its administrator's client.
-type system struct {
-	*serve.System
-	*client.Client
-	data string
-	key  string
-	stop func()
-}
-
-func library(t testing.TB) string {
-	t.Helper()
-	lib := serve.FindLibrary("../../bin")
-	if lib == "" {
-		t.Skip("no ONNX Runtime: run make setup")
-	}
-	abs, err := filepath.Abs(lib)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return abs
-}
+type system struct{ *servetest.System }
 
 func start(t testing.TB, data string, change func(*serve.Config)) *system {
 	t.Helper()
-	cfg := serve.Config{
-		Data: data, Listen: "127.0.0.1:0", Library: library(t), Build: "test", Self: []string{os.Args[0]},
-		StopWorkers: func() bool { return true },
-	}
-	if change != nil {
-		change(&cfg)
-	}
-	s, err := serve.New(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := s.Run(ctx); err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	var once sync.Once
-	stop := func() { once.Do(func() { cancel(); wg.Wait() }) }
-	t.Cleanup(stop)
-	b, err := os.ReadFile(filepath.Join(data, "admin-key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := strings.TrimSpace(string(b))
-	c, err := client.New(s.URL(), key, client.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &system{System: s, Client: c, data: data, key: key, stop: stop}
+	return &system{servetest.Start(t, data, change)}
 }
 
 // bundle reads a folder as the command line does: all its files but stoa.yaml.
@@ -121,7 +64,7 @@ func (s *system) push(t testing.TB, dir string) *client.Published {
 
 func (s *system) workerPIDs(t testing.TB) []int {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(s.data, "workers", "*.json"))
+	files, err := filepath.Glob(filepath.Join(s.Data, "workers", "*.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +177,7 @@ func TestTheNextServerAdoptsTheWorkers(t *testing.T) {
 	sample := firstSample(t, "../../demo/digits/samples")
 	want := label(t, s, "demo/digits", sample)
 	before := s.workerPIDs(t)
-	s.stop()
+	s.Stop()
 
 	s = start(t, data, nil)
 	if got := label(t, s, "demo/digits/0.1.*", sample); got != want {
@@ -259,11 +202,11 @@ func firstSample(t testing.TB, dir string) string {
 
 func TestASecondServerIsRefused(t *testing.T) {
 	s := start(t, t.TempDir(), nil)
-	_, err := serve.New(t.Context(), serve.Config{Data: s.data, Listen: "127.0.0.1:0", Self: []string{os.Args[0]}})
+	_, err := serve.New(t.Context(), serve.Config{Data: s.Data, Listen: "127.0.0.1:0", Self: []string{os.Args[0]}})
 	if stoa.KindOf(err) != stoa.Conflict {
 		t.Errorf("on the same data: %v", err)
 	}
-	if _, err := serve.ReadRecord(s.data); err != nil {
+	if _, err := serve.ReadRecord(s.Data); err != nil {
 		t.Errorf("the first server's record is gone: %v", err)
 	}
 	_, err = serve.New(t.Context(), serve.Config{Data: t.TempDir(), Listen: strings.TrimPrefix(s.URL(), "http://"), Self: []string{os.Args[0]}})
@@ -289,7 +232,7 @@ func TestABadModelIsNotPublishedAndLeavesNothing(t *testing.T) {
 	}
 	var left []string
 	for _, dir := range []string{"blobs", "staging"} {
-		err := filepath.WalkDir(filepath.Join(s.data, dir), func(path string, d fs.DirEntry, err error) error {
+		err := filepath.WalkDir(filepath.Join(s.Data, dir), func(path string, d fs.DirEntry, err error) error {
 			if err == nil && !d.IsDir() {
 				left = append(left, path)
 			}
@@ -325,7 +268,7 @@ func TestShutdownWaitsForCalls(t *testing.T) {
 		default:
 		}
 	}
-	s.stop()
+	s.Stop()
 	if err := <-ended; err != nil {
 		t.Errorf("the call was cut off: %v", err)
 	}

@@ -21,7 +21,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -30,82 +29,34 @@ import (
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/client"
 	"github.com/stoa-project/stoa/internal/serve"
+	"github.com/stoa-project/stoa/internal/serve/servetest"
 )
 
 // long asks for ten times as many damaged files.
 var long = flag.Bool("long", false, "damage files in ten times as many ways")
 
-// TestMain is also the server's children: it starts this test binary again.
-func TestMain(m *testing.M) {
-	if child, err := serve.Child(context.Background(), os.Args[1:], os.Stdin, os.Stdout); child {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
+// TestMain is also the server's children.
+func TestMain(m *testing.M) { os.Exit(servetest.Main(m)) }
 
 // deadline is well above what any request here takes on a slow machine, and far
 // below what a hang would take.
 const deadline = 20 * time.Second
 
 // system is a running System with its administrator's client.
-type system struct {
-	*serve.System
-	*client.Client
-	data string
-	key  string
-}
+type system struct{ *servetest.System }
 
 func start(t testing.TB, change func(*serve.Config)) *system {
 	t.Helper()
 	return startOn(t, t.TempDir(), change)
 }
 
+// startOn starts a System, with a network that answers.
 func startOn(t testing.TB, data string, change func(*serve.Config)) *system {
 	t.Helper()
-	lib := serve.FindLibrary("../../bin")
-	if lib == "" {
-		t.Skip("no ONNX Runtime: run make setup")
-	}
-	lib, err := filepath.Abs(lib)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := serve.Config{
-		Data: data, Listen: "127.0.0.1:0", Library: lib, Build: "test", Self: []string{os.Args[0]},
-		StopWorkers: func() bool { return true },
-	}
-	if change != nil {
-		change(&cfg)
-	}
-	s, err := serve.New(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := s.Run(ctx); err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	t.Cleanup(func() { cancel(); wg.Wait() })
-	b, err := os.ReadFile(filepath.Join(data, "admin-key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := strings.TrimSpace(string(b))
-	c, err := client.New(s.URL(), key, client.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := &system{System: s, Client: c, data: data, key: key}
-	out.push(t, "good/four", files{"net.prototxt": fourNet})
-	out.good(t)
-	return out
+	s := &system{servetest.Start(t, data, change)}
+	s.push(t, "good/four", files{"net.prototxt": fourNet})
+	s.good(t)
+	return s
 }
 
 // fourNet is a whole network of four floats without weights.
@@ -190,7 +141,7 @@ func (s *system) send(t testing.TB, r request) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", s.key)
+	req.Header.Set("Authorization", s.Key)
 	if r.ctype != "" {
 		req.Header.Set("Content-Type", r.ctype)
 	}
@@ -273,9 +224,9 @@ func (s *system) stored(t testing.TB) []string {
 	t.Helper()
 	var out []string
 	for _, dir := range []string{"blobs", "staging"} {
-		err := filepath.WalkDir(filepath.Join(s.data, dir), func(path string, d fs.DirEntry, err error) error {
-			if err == nil && (!d.IsDir() || filepath.Dir(path) == filepath.Join(s.data, "staging")) {
-				out = append(out, strings.TrimPrefix(path, s.data))
+		err := filepath.WalkDir(filepath.Join(s.Data, dir), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && (!d.IsDir() || filepath.Dir(path) == filepath.Join(s.Data, "staging")) {
+				out = append(out, strings.TrimPrefix(path, s.Data))
 			}
 			return err
 		})

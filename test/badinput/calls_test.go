@@ -298,7 +298,7 @@ func TestABodyOverTheLimit(t *testing.T) {
 	t.Run("that is claimed only", func(t *testing.T) {
 		s.unharmed(t, func() {
 			for _, length := range []string{"1152921504606846976", "10485761"} {
-				head := s.raw(t, "POST "+four+" HTTP/1.1\r\nHost: x\r\nAuthorization: "+s.key+"\r\nContent-Type: application/json\r\nContent-Length: "+length+"\r\n\r\n[1,")
+				head := s.raw(t, "POST "+four+" HTTP/1.1\r\nHost: x\r\nAuthorization: "+s.Key+"\r\nContent-Type: application/json\r\nContent-Length: "+length+"\r\n\r\n[1,")
 				if !strings.HasPrefix(head, "HTTP/1.1 413 ") {
 					t.Errorf("a claim of %s bytes was answered %.100q", length, head)
 				}
@@ -346,7 +346,7 @@ func TestASlowClientBlocksNobody(t *testing.T) {
 		for range clients {
 			c := s.dial(t)
 			defer c.Close()
-			fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", four, s.key, len(body))
+			fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", four, s.Key, len(body))
 			conns = append(conns, c)
 		}
 		for i := range body {
@@ -378,7 +378,7 @@ func TestClaimsOfLargeBodiesCostLittle(t *testing.T) {
 		for range 50 {
 			c := s.dial(t)
 			defer c.Close()
-			fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n[1,", four, s.key, 10<<20)
+			fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n[1,", four, s.Key, 10<<20)
 		}
 		s.good(t)
 	})
@@ -391,7 +391,7 @@ func TestAClientThatHangsUpInACall(t *testing.T) {
 	s.unharmed(t, func() {
 		for _, part := range []string{"[1,2", "[1e12,0,0,0]"} { // in the body, in the run
 			c := s.dial(t)
-			fmt.Fprintf(c, "POST /v1/algo/bad/endless HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n%s", s.key, part)
+			fmt.Fprintf(c, "POST /v1/algo/bad/endless HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n%s", s.Key, part)
 			c.Close()
 			s.good(t)
 		}

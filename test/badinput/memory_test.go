@@ -36,7 +36,7 @@ func progressive(w, h uint16) string {
 // workers gives the processes of the workers.
 func (s *system) workers(t testing.TB) (pids []int) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(s.data, "workers", "*.json"))
+	files, err := filepath.Glob(filepath.Join(s.Data, "workers", "*.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -173,7 +173,7 @@ func TestAClientThatHangsUpInAnUpload(t *testing.T) {
 		path := s.begin(t, "other")
 		for range 3 {
 			c := s.dial(t)
-			fmt.Fprintf(c, "PUT %s/blobs/%s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: 5\r\n\r\not", path, sum("other"), s.key)
+			fmt.Fprintf(c, "PUT %s/blobs/%s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: 5\r\n\r\not", path, sum("other"), s.Key)
 			c.Close()
 		}
 		// What the broken uploads brought is gone once they have been noticed, which
@@ -189,7 +189,7 @@ func TestAClientThatHangsUpInAnUpload(t *testing.T) {
 // goneSoon waits until nothing of a push is left in the staging folder.
 func (s *system) goneSoon(t testing.TB, path string) {
 	t.Helper()
-	dir := filepath.Join(s.data, "staging", filepath.Base(path))
+	dir := filepath.Join(s.Data, "staging", filepath.Base(path))
 	for n := range 1 << 14 { // each round asks the server something
 		if _, err := os.Stat(dir); os.IsNotExist(err) {
 			return
@@ -208,7 +208,7 @@ func TestASlowUploadBlocksNobody(t *testing.T) {
 		path := s.begin(t, "other")
 		c := s.dial(t)
 		defer c.Close()
-		fmt.Fprintf(c, "PUT %s/blobs/%s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: 5\r\n\r\n", path, sum("other"), s.key)
+		fmt.Fprintf(c, "PUT %s/blobs/%s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: 5\r\n\r\n", path, sum("other"), s.Key)
 		for i, b := range []byte("othe") {
 			if _, err := c.Write([]byte{b}); err != nil {
 				t.Fatal(err)
@@ -244,7 +244,7 @@ func externalONNX(location string, offset, length uint64) string {
 
 func TestExternalDataOutsideTheBundle(t *testing.T) {
 	s := start(t, nil)
-	secret := filepath.Join(s.data, "admin-key")
+	secret := filepath.Join(s.Data, "admin-key")
 	beside := files{"m.onnx": externalONNX("w.bin", 0, 16), "w.bin": strings.Repeat("\x00\x00\x80\x3f", 4)}
 	s.push(t, "good/beside", beside)
 	const outside = "no file of the model's own folder"
@@ -284,7 +284,7 @@ func TestExternalDataOutsideTheBundle(t *testing.T) {
 					t.Fatalf("got %v", err)
 				}
 				named(t, tt.name, err, stoa.KindOf(err), append(tt.want, "m.onnx")...)
-				if strings.Contains(err.Error(), s.key) {
+				if strings.Contains(err.Error(), s.Key) {
 					t.Error("the error tells the key")
 				}
 			})

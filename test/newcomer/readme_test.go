@@ -2,64 +2,28 @@ package newcomer
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stoa-project/stoa/client"
-	"github.com/stoa-project/stoa/internal/serve"
+	"github.com/stoa-project/stoa/internal/serve/servetest"
 )
 
 const root = "../.."
 
-// TestMain is also the children of the server that a test starts.
-func TestMain(m *testing.M) {
-	if child, err := serve.Child(context.Background(), os.Args[1:], os.Stdin, os.Stdout); child {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
+// TestMain is also the server's children.
+func TestMain(m *testing.M) { os.Exit(servetest.Main(m)) }
 
 // places is a server with demo/places.
 func places(t *testing.T) (url, key string) {
 	t.Helper()
-	lib, err := filepath.Abs(root + "/bin/lib/libonnxruntime.so")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(lib); err != nil {
-		t.Skip("SKIPPED: no ONNX Runtime: run make setup")
-	}
-	s, err := serve.New(t.Context(), serve.Config{
-		Data: t.TempDir(), Listen: "127.0.0.1:0", Library: lib, Build: "test", Self: []string{os.Args[0]},
-		StopWorkers: func() bool { return true },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := s.Run(ctx); err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	t.Cleanup(func() { cancel(); wg.Wait() })
-	c, err := client.New(s.URL(), s.AdminKey, client.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := servetest.Start(t, t.TempDir(), nil)
 	dir := root + "/demo/places"
 	man, err := os.ReadFile(dir + "/stoa.yaml")
 	if err != nil {
@@ -69,10 +33,10 @@ func places(t *testing.T) (url, key string) {
 	for _, name := range []string{"scenes6.prototxt", "scenes6.caffemodel", "labels.txt", "samples/peaks.jpg"} {
 		r.Files = append(r.Files, client.PushFile{Name: name, Path: dir + "/" + name})
 	}
-	if _, err := c.Push(t.Context(), r); err != nil {
+	if _, err := s.Push(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	return s.URL(), s.AdminKey
+	return s.URL(), s.Key
 }
 
 // TestTheReadmesCalls runs the calls that README.md shows.
