@@ -252,7 +252,13 @@ func TestABadModelIsNotPublishedAndLeavesNothing(t *testing.T) {
 
 func TestShutdownWaitsForCalls(t *testing.T) {
 	s := start(t, t.TempDir(), nil)
-	s.push(t, "../../demo/colorize")
+	r := bundle(t, "../../demo/colorize")
+	// At 64 times the work a call takes the better part of a second: long enough
+	// to be seen under way on a busy machine.
+	r.Manifest = strings.NewReplacer("width: 96", "width: 768", "height: 96", "height: 768").Replace(r.Manifest)
+	if _, err := s.Push(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
 	in := picture(t, "../../demo/colorize/samples/before.jpg")
 	ended := make(chan error, 1)
 	go func() {
