@@ -26,9 +26,10 @@ type Access uint8
 
 // Who may use a route.
 const (
-	Anyone Access = iota + 1 // without a key; one that is sent is not looked at
-	Keyed                    // whoever holds a valid key
-	Admins                   // whoever holds an administrator's key
+	Anyone   Access = iota + 1 // without a key; one that is sent is not looked at
+	Visitors                   // with or without a key: a stranger is the zero Caller, a wrong key is refused
+	Keyed                      // whoever holds a valid key
+	Admins                     // whoever holds an administrator's key
 )
 
 // Handler answers one request. An error that it returns is written in the
@@ -213,6 +214,9 @@ func (s *server) admit(m *mounted, r *Request) error {
 		return nil
 	}
 	key := Key(r.Header)
+	if key == "" && m.Access == Visitors {
+		return nil
+	}
 	if key == "" || s.cfg.Auth == nil {
 		return stoa.Errorf(stoa.Unauthenticated, "authorization required")
 	}

@@ -120,6 +120,9 @@ func TestRequestID(t *testing.T) {
 func TestRoutes(t *testing.T) {
 	h := build(t, Config{Ready: func(context.Context) error { return errors.New("no disk") }, Metrics: http.NotFoundHandler()},
 		Route{Method: "GET", Pattern: "/open", Access: Anyone, Serve: ok},
+		Route{Method: "GET", Pattern: "/visit", Access: Visitors, Serve: func(w *Response, r *Request) error {
+			return WriteJSON(w, 200, "hello "+r.Caller.Account)
+		}},
 		Route{Method: "GET", Pattern: "/keyed/{x}", Access: Keyed, Serve: func(w *Response, r *Request) error {
 			return WriteJSON(w, 200, r.PathValue("x")+r.Caller.Account)
 		}},
@@ -135,6 +138,9 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/open", "", 200, "ok"},
 		{"HEAD", "/open", "", 200, ""},
 		{"POST", "/open", "", 405, "use GET"},
+		{"GET", "/visit", "", 200, `"hello "`},
+		{"GET", "/visit", "k", 200, `"hello me"`},
+		{"GET", "/visit", "wrong", 401, "authorization required"},
 		{"GET", "/keyed/a%2Fb", "k", 200, `"a/bme"`},
 		{"GET", "/keyed/a", "", 401, "authorization required"},
 		{"GET", "/admin", "k", 403, "only an administrator"},
