@@ -47,17 +47,18 @@ func NewGuests(cfg GuestConfig) (*Guests, error) {
 	return g, nil
 }
 
-// Names tells whether strangers may call an algorithm, where it is public.
-func (g *Guests) Names(owner, name string) bool {
-	return name != "" && (g.owners[strings.ToLower(owner)] || g.algorithms[strings.ToLower(owner+"/"+name)])
+// Names tells whether strangers may call an algorithm, where it is public. One
+// that is called by its UUID is not for them: its name is what the operator has
+// named.
+func (g *Guests) Names(ref stoa.Ref) bool {
+	return ref.Name != "" && (g.owners[strings.ToLower(ref.Owner)] || g.algorithms[ref.Key()])
 }
 
 // Enter lets a stranger's call in, and gives what to do at its end.
 // Unauthenticated, in the words for a wrong key, where nothing of that name is
-// for strangers; Busy where there were too many calls. An algorithm that is
-// called by its UUID is not for them: its name is what the operator has named.
+// for strangers; Busy where there were too many calls.
 func (g *Guests) Enter(ref stoa.Ref, from netip.Addr, now time.Time) (leave func(), err error) {
-	if !g.Names(ref.Owner, ref.Name) {
+	if !g.Names(ref) {
 		return nil, unauthenticated(nil)
 	}
 	if err := g.limiter.Take(from, now); err != nil {

@@ -114,7 +114,20 @@ func (s *Site) parse(t *template.Template, text string) (*template.Template, err
 }
 
 func (s *Site) functions() template.FuncMap {
-	return template.FuncMap{"say": s.words.say, "icon": func() string { return s.address("icon.svg") }}
+	return template.FuncMap{"say": s.words.say, "icon": func() string { return s.address("icon.svg") }, "dict": dict}
+}
+
+// dict makes data for a template out of names and values in turn.
+func dict(pairs ...any) (map[string]any, error) {
+	out := map[string]any{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		name, ok := pairs[i].(string)
+		if !ok {
+			return nil, stoa.Errorf(stoa.Internal, "dict: %v is no name", pairs[i])
+		}
+		out[name] = pairs[i+1]
+	}
+	return out, nil
 }
 
 // View is what a page shows.
