@@ -240,7 +240,7 @@ func TestKeys(t *testing.T) {
 	s := newServer(t, algorithmia.Config{})
 	type key struct{ ID, User, Label, Prefix, Key, Revoked string }
 	_, body := s.do(t, call{method: "GET", path: "/v1/whoami"})
-	if body != `{"account":"demo","key":"key2","admin":false}`+"\n" {
+	if body != `{"account":"demo","key":"key2","admin":false,"by":"key"}`+"\n" {
 		t.Errorf("whoami: %s", body)
 	}
 	res, body := s.do(t, call{path: "/v1/keys", ctype: "application/json", body: `{"label":"laptop"}`})
