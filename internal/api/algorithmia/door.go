@@ -25,7 +25,7 @@ import (
 // one. It is declared here so that the door can be tested without a store.
 type Catalog interface {
 	Resolve(ctx context.Context, who stoa.Caller, ref stoa.Ref) (*catalog.Version, error)
-	List(ctx context.Context, who stoa.Caller, q catalog.Query) ([]*catalog.Version, error)
+	Search(ctx context.Context, who stoa.Caller, q catalog.Query) (catalog.Found, error)
 	Versions(ctx context.Context, who stoa.Caller, ref stoa.Ref) ([]*catalog.Version, error)
 	Remove(ctx context.Context, who stoa.Caller, ref stoa.Ref) error
 	OpenFile(ctx context.Context, who stoa.Caller, ref stoa.Ref, name string) (blob.Content, error)
