@@ -57,7 +57,8 @@ func Inspect(ctx context.Context, plugs []importer.Plug, src fs.FS, name string)
 		out.Problems = append(out.Problems, manifest.Problem{Msg: "not supported: " + u})
 	}
 	if out.Given {
-		return out, out.fits(src)
+		out.fits(src)
+		return out, nil
 	}
 	if name == "" && len(r.Files) > 0 {
 		name = strings.TrimSuffix(path.Base(r.Files[0]), path.Ext(r.Files[0]))
@@ -81,7 +82,7 @@ func (i *Inspection) add(err error) {
 
 // fits checks the adapters of a stoa.yaml against the network, and that the
 // files which it names are there.
-func (i *Inspection) fits(src fs.FS) error {
+func (i *Inspection) fits(src fs.FS) {
 	for _, name := range i.Manifest.FileNames() {
 		if _, err := fs.Stat(src, name); err != nil {
 			i.Problems = append(i.Problems, manifest.Problem{
@@ -90,7 +91,7 @@ func (i *Inspection) fits(src fs.FS) error {
 		}
 	}
 	if len(i.Problems) > 0 {
-		return nil // the rest follows from these
+		return // the rest follows from these
 	}
 	file := func(name string) ([]byte, error) {
 		f, err := src.Open(name)
@@ -110,7 +111,6 @@ func (i *Inspection) fits(src fs.FS) error {
 		}
 		i.Problems = append(i.Problems, p)
 	}
-	return nil
 }
 
 // readManifest gives the text of stoa.yaml; found is false where there is none.

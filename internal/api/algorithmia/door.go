@@ -62,6 +62,9 @@ type Config struct {
 	Invoker     invoke.Invoker
 	Catalog     Catalog
 	Publisher   Publisher
+	Drafts      Drafts
+	Drafting    Drafting
+	Previews    Previewer
 	Accounts    Accounts
 	Log         *slog.Logger // of calls that nobody waits for; nil: no log
 	PublicURL   string       // such as https://stoa.example.org; "" takes the request's host
@@ -113,7 +116,7 @@ func (a *API) Door() api.Door {
 		get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 		algorithm           = "/v1/algorithms/{owner}/{name}"
 	)
-	return api.Door{Name: "algorithmia", Routes: []api.Route{
+	return api.Door{Name: "algorithmia", Routes: append(a.draftRoutes(), []api.Route{
 		{Method: post, Pattern: callPrefix, Ahead: true, Access: api.Keyed, Serve: a.call},
 
 		{Method: post, Pattern: "/v1/pushes", Access: api.Keyed, Serve: a.beginPush},
@@ -132,5 +135,5 @@ func (a *API) Door() api.Door {
 		{Method: post, Pattern: "/v1/keys", Access: api.Keyed, Serve: a.newKey},
 		{Method: del, Pattern: "/v1/keys/{id}", Access: api.Keyed, Serve: a.revokeKey},
 		{Method: get, Pattern: "/v1/whoami", Access: api.Keyed, Serve: a.whoami},
-	}}
+	}...)}
 }
