@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -27,12 +26,14 @@ type Version struct {
 	Number    stoa.Version
 	Public    bool
 	Kind      string // model
+	Framework string // of origin, from the report; "" where it is unknown
 	Tagline   string
 	Hash      string          // SHA-256 of the content: manifest (its name and visibility apart) and files
 	Manifest  json.RawMessage // the manifest.Manifest as JSON
 	Files     []blob.File     // as pushed
 	Built     []blob.File     // what a worker loads, as the Builder made it
 	Report    json.RawMessage // of the import
+	Readme    string          // its text, to be looked through; only what is given to Publish has it
 	Creator   string
 	Created   time.Time
 }
@@ -47,9 +48,8 @@ type Store interface {
 	// Versions lists the versions of an algorithm, newest number first. key is
 	// a Ref's Key or an algorithm's UUID. NotFound where there is none.
 	Versions(ctx context.Context, key string) ([]Version, error)
-	// List gives every version of every algorithm whose owner is owner ("" for
-	// all), by owner and name, newest number first, without Files and Report.
-	List(ctx context.Context, owner string) ([]Version, error)
+	// Search finds what s means, in the order that Catalog.Search promises.
+	Search(ctx context.Context, s Sought) (Found, error)
 	// Remove deletes one version, or the algorithm where number is nil; NotFound
 	// where there is none. The number of a version that was removed is not given
 	// again while its algorithm is there.
@@ -230,65 +230,6 @@ func appendLower(b []byte, s string) []byte {
 // isUUID tells whether s has the form of a UUID: only then may it name an
 // algorithm alone.
 func isUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
-
-// Query narrows a listing.
-type Query struct {
-	Owner string // "" for all
-	Text  string // words that name, owner, tagline or tags must contain
-	Limit int    // 0 means 1000
-}
-
-// defaultLimit is a page of Algorithmia's listings.
-const defaultLimit = 1000
-
-// List gives the version that an unversioned reference means to the caller, of
-// each algorithm he may see, by owner and name. The versions are without Files
-// and Report.
-func (c *Catalog) List(ctx context.Context, who stoa.Caller, q Query) ([]*Version, error) {
-	all, err := c.cfg.Store.List(ctx, q.Owner)
-	if err != nil {
-		return nil, err
-	}
-	if q.Limit <= 0 {
-		q.Limit = defaultLimit
-	}
-	words := strings.Fields(strings.ToLower(q.Text))
-	out := []*Version{}
-	var group []*Version
-	for i := range all {
-		group = append(group, &all[i])
-		if i+1 < len(all) && all[i+1].Algorithm == all[i].Algorithm {
-			continue
-		}
-		v := choose(group, sightOf(who, group[0].Owner), stoa.VersionSpec{})
-		group = group[:0]
-		if v == nil || !v.matches(words) {
-			continue
-		}
-		if out = append(out, v); len(out) == q.Limit {
-			break
-		}
-	}
-	return out, nil
-}
-
-// matches tells whether name, owner, tagline and tags hold all the words.
-func (v *Version) matches(words []string) bool {
-	if len(words) == 0 {
-		return true
-	}
-	var m struct {
-		Tags []string `json:"tags"`
-	}
-	_ = json.Unmarshal(v.Manifest, &m) // without tags, the rest is searched
-	text := strings.ToLower(v.Owner + "/" + v.Name + "\n" + v.Tagline + "\n" + strings.Join(m.Tags, "\n"))
-	for _, w := range words {
-		if !strings.Contains(text, w) {
-			return false
-		}
-	}
-	return true
-}
 
 // Versions lists those versions of an algorithm that the caller may see,
 // newest first; NotFound where there is none.

@@ -268,10 +268,11 @@ func (e *env) clean() {
 	if left := e.stagedFiles(); len(left) > 0 {
 		e.t.Errorf("left in the staging folder: %v", left)
 	}
-	all, err := e.store.List(e.t.Context(), "")
+	found, err := e.store.Search(e.t.Context(), catalog.Sought{Sight: catalog.Sight{All: true}, Limit: 1 << 20})
 	if err != nil {
 		e.t.Fatal(err)
 	}
+	all := found.Versions
 	want := map[blob.Digest]bool{}
 	for _, v := range all {
 		vs, err := e.store.Store.Versions(e.t.Context(), v.Algorithm)

@@ -45,7 +45,15 @@ func (c *Catalog) CommitPush(ctx context.Context, who stoa.Caller, push string) 
 	if err := c.keepBlobs(ctx, p); err != nil {
 		return nil, false, err
 	}
-	return c.publish(ctx, who, p, res)
+	readme, err := c.readme(ctx, p)
+	if err != nil {
+		return nil, false, err
+	}
+	return c.publish(ctx, Version{
+		Owner: p.owner, Name: p.name, Public: p.public(), Kind: p.manifest.Kind, Tagline: p.manifest.Tagline,
+		Hash: p.hash, Manifest: p.json, Files: p.files, Built: p.built, Report: res.Report, Framework: FrameworkOf(res.Report),
+		Readme: readme, Creator: who.Account, Created: c.cfg.Now().UTC().Truncate(time.Microsecond),
+	}, p.bump)
 }
 
 // published gives the algorithm's newest version of the push's visibility where
@@ -236,13 +244,8 @@ func (c *Catalog) keep(ctx context.Context, path string, d blob.Digest) error {
 	return err
 }
 
-func (c *Catalog) publish(ctx context.Context, who stoa.Caller, p *push, res BuildResult) (*Version, bool, error) {
-	v := Version{
-		Owner: p.owner, Name: p.name, Public: p.public(), Kind: p.manifest.Kind, Tagline: p.manifest.Tagline,
-		Hash: p.hash, Manifest: p.json, Files: p.files, Built: p.built, Report: res.Report,
-		Creator: who.Account, Created: c.cfg.Now().UTC().Truncate(time.Microsecond),
-	}
-	out, created, err := c.cfg.Store.Publish(ctx, v, p.bump)
+func (c *Catalog) publish(ctx context.Context, v Version, bump stoa.Bump) (*Version, bool, error) {
+	out, created, err := c.cfg.Store.Publish(ctx, v, bump)
 	c.known.drop(&v) // after an error too: it may have been done all the same
 	if err != nil {
 		return nil, false, err

@@ -204,13 +204,13 @@ func TestList(t *testing.T) {
 		q    catalog.Query
 		want []string
 	}{
-		{stoa.Caller{}, catalog.Query{}, []string{"Ada/zebra/0.1.0", "bob/Net/0.1.0"}},
-		{ada, catalog.Query{}, []string{"Ada/secret/0.1.0", "Ada/zebra/0.1.0", "bob/Net/0.1.0"}},
+		{stoa.Caller{}, catalog.Query{}, []string{"bob/Net/0.1.0", "Ada/zebra/0.1.0"}},
+		{ada, catalog.Query{}, []string{"bob/Net/0.1.0", "Ada/secret/0.1.0", "Ada/zebra/0.1.0"}},
 		{admin, catalog.Query{Owner: "ADA"}, []string{"Ada/secret/0.1.0", "Ada/zebra/0.1.0"}},
-		{admin, catalog.Query{Limit: 1}, []string{"Ada/secret/0.1.0"}},
+		{admin, catalog.Query{Limit: 1, Offset: 1}, []string{"Ada/secret/0.1.0"}},
 		{bob, catalog.Query{Owner: "eve"}, []string{}},
 		{bob, catalog.Query{Text: "ART greets NET"}, []string{"bob/Net/0.1.0"}},
-		{bob, catalog.Query{Text: "colour"}, []string{"Ada/zebra/0.1.0", "bob/Net/0.1.0"}},
+		{bob, catalog.Query{Text: "colour"}, []string{"bob/Net/0.1.0", "Ada/zebra/0.1.0"}},
 		{bob, catalog.Query{Text: "secret"}, []string{}},
 		{bob, catalog.Query{Text: "colour elephant"}, []string{}},
 	} {

@@ -26,7 +26,6 @@ import (
 	"github.com/stoa-project/stoa/internal/obs"
 	"github.com/stoa-project/stoa/internal/store"
 	"github.com/stoa-project/stoa/internal/store/sqlite"
-	"github.com/stoa-project/stoa/internal/web"
 )
 
 // System is a server: made by New, living through Run.
@@ -127,13 +126,13 @@ func (s *System) assemble(ctx context.Context) error {
 		Drafts: cat, Drafting: cat, Previews: previews{s.fleet},
 		PublicURL: s.cfg.PublicURL, BodyLimit: s.cfg.BodyLimit, ResultLimit: s.cfg.ResultLimit,
 	})
-	page, err := web.Door(web.Config{Catalog: cat, PublicURL: s.cfg.PublicURL})
+	pages, err := s.pages(cat)
 	if err != nil {
 		return err
 	}
 	s.handler, err = api.New(api.Config{
 		Auth:    guarded{accounts, metrics},
-		Doors:   []api.Door{s.calls.Door(), page},
+		Doors:   []api.Door{s.calls.Door(), pages},
 		Log:     s.cfg.Log,
 		Ready:   func(ctx context.Context) error { return s.db.Ping(ctx) },
 		Metrics: metrics.Handler(),

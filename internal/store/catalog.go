@@ -17,12 +17,15 @@ import (
 )
 
 // Catalog is the catalog room's Store.
-type Catalog struct{ db *DB }
+type Catalog struct {
+	db   *DB
+	text FullText
+}
 
 var _ catalog.Store = (*Catalog)(nil)
 
 // Catalog gives the catalog room's Store.
-func (db *DB) Catalog() *Catalog { return &Catalog{db} }
+func (db *DB) Catalog() *Catalog { return &Catalog{db, db.cfg.Dialect.FullText()} }
 
 // Publish adds v as the next version of its algorithm, as catalog.Store says.
 func (c *Catalog) Publish(ctx context.Context, v catalog.Version, bump stoa.Bump) (catalog.Version, bool, error) {
@@ -31,22 +34,35 @@ func (c *Catalog) Publish(ctx context.Context, v catalog.Version, bump stoa.Bump
 		created bool
 	)
 	err := c.db.write(ctx, func(tx *sql.Tx) error {
-		highest, err := claim(ctx, tx, &v)
-		if err != nil {
-			return err
-		}
-		var same bool
-		if out, same, err = sameAsNewest(ctx, tx, v); err != nil || same {
-			return err
-		}
-		v.Number = highest.Next(bump)
-		out, created = v, true
-		return insertVersion(ctx, tx, v)
+		var err error
+		out, created, err = c.publish(ctx, tx, v, bump)
+		return err
 	})
 	if err != nil {
 		return catalog.Version{}, false, err
 	}
 	return out, created, nil
+}
+
+func (c *Catalog) publish(ctx context.Context, tx *sql.Tx, v catalog.Version, bump stoa.Bump) (catalog.Version, bool, error) {
+	highest, err := claim(ctx, tx, &v)
+	if err != nil {
+		return catalog.Version{}, false, err
+	}
+	if newest, same, err := sameAsNewest(ctx, tx, v); err != nil || same {
+		return newest, false, err
+	}
+	v.Number = highest.Next(bump)
+	if err := insertVersion(ctx, tx, v); err != nil {
+		return catalog.Version{}, false, err
+	}
+	if v.Readme != "" {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO readmes (version, body) VALUES ($1, $2)`, v.ID, v.Readme); err != nil {
+			return catalog.Version{}, false, err
+		}
+		v.Readme = ""
+	}
+	return v, true, c.show(ctx, tx, v.Algorithm)
 }
 
 // claim finds or makes the algorithm of v, fills its names into v, and gives the
@@ -109,10 +125,10 @@ func insertVersion(ctx context.Context, tx *sql.Tx, v catalog.Version) error {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx,
-		`INSERT INTO versions (id, algorithm, major, minor, revision, public, kind, tagline, hash, manifest, files, built, report, creator, created)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		`INSERT INTO versions (id, algorithm, major, minor, revision, public, kind, tagline, hash, manifest, files, built, report, creator, created, framework)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		v.ID, v.Algorithm, n.Major, n.Minor, n.Revision, v.Public, v.Kind, v.Tagline, v.Hash,
-		string(v.Manifest), string(files), string(built), string(v.Report), v.Creator, micros(v.Created)); err != nil {
+		string(v.Manifest), string(files), string(built), string(v.Report), v.Creator, micros(v.Created), v.Framework); err != nil {
 		return err
 	}
 	for _, f := range slices.Concat(v.Files, v.Built) {
@@ -126,14 +142,15 @@ func insertVersion(ctx context.Context, tx *sql.Tx, v catalog.Version) error {
 
 const versionOrder = ` ORDER BY a.key, v.major DESC, v.minor DESC, v.revision DESC`
 
-const selectVersions = `SELECT v.id, a.id, a.owner, a.name, v.major, v.minor, v.revision, v.public, v.kind, v.tagline,
-	v.hash, v.manifest, v.creator, v.created, v.files, v.built, v.report
-	FROM versions v JOIN algorithms a ON a.id = v.algorithm `
+// columns are those of a version but for the last three, which listings do not
+// all need.
+const columns = `v.id, a.id, a.owner, a.name, v.major, v.minor, v.revision, v.public, v.kind, v.framework, v.tagline,
+	v.hash, v.manifest, v.creator, v.created`
 
-// selectBare is selectVersions without what listings do not need.
-const selectBare = `SELECT v.id, a.id, a.owner, a.name, v.major, v.minor, v.revision, v.public, v.kind, v.tagline,
-	v.hash, v.manifest, v.creator, v.created, '', v.built, ''
-	FROM versions v JOIN algorithms a ON a.id = v.algorithm `
+const selectVersions = `SELECT ` + columns + `, v.files, v.built, v.report FROM versions v JOIN algorithms a ON a.id = v.algorithm `
+
+// bareColumns are a version without what listings do not need.
+const bareColumns = columns + `, '', '', ''`
 
 func scanVersion(scan func(...any) error) (catalog.Version, error) {
 	var (
@@ -142,7 +159,7 @@ func scanVersion(scan func(...any) error) (catalog.Version, error) {
 		created                        int64
 	)
 	err := scan(&v.ID, &v.Algorithm, &v.Owner, &v.Name, &v.Number.Major, &v.Number.Minor, &v.Number.Revision,
-		&v.Public, &v.Kind, &v.Tagline, &v.Hash, &manifest, &v.Creator, &created, &files, &built, &report)
+		&v.Public, &v.Kind, &v.Framework, &v.Tagline, &v.Hash, &manifest, &v.Creator, &created, &files, &built, &report)
 	if err != nil {
 		return catalog.Version{}, err
 	}
@@ -215,39 +232,34 @@ func notFound(key string) error {
 	return stoa.Errorf(stoa.NotFound, "algorithm algo://%.140s not found", key)
 }
 
-// List gives every version of every algorithm whose owner is owner ("" for
-// all), by owner and name, newest number first, without Files and Report.
-func (c *Catalog) List(ctx context.Context, owner string) ([]catalog.Version, error) {
-	query, args := selectBare, []any(nil)
-	if owner != "" {
-		query, args = query+`WHERE a.owner_key = $1`, []any{strings.ToLower(owner)}
-	}
-	vs, err := c.versions(ctx, query+versionOrder, args...)
-	if err != nil {
-		return nil, c.db.fail(ctx, err)
-	}
-	// Databases may sort by their own language; stable, so that numbers stay.
-	slices.SortStableFunc(vs, func(v, w catalog.Version) int {
-		return strings.Compare(
-			stoa.Ref{Owner: v.Owner, Name: v.Name}.Key(),
-			stoa.Ref{Owner: w.Owner, Name: w.Name}.Key())
-	})
-	return vs, nil
-}
-
 // Remove deletes one version, or the algorithm where number is nil; NotFound
 // where there is none.
 func (c *Catalog) Remove(ctx context.Context, key string, number *stoa.Version) error {
 	return c.db.write(ctx, func(tx *sql.Tx) error {
-		from := `(SELECT a.id FROM algorithms a WHERE ` + column(key) + ` = $1)`
-		if number == nil {
-			res, err := tx.ExecContext(ctx, `DELETE FROM algorithms WHERE id IN `+from, strings.ToLower(key))
-			return oneRow(res, err, stoa.NotFound, notFound(key).Error())
+		var algorithm string
+		err := tx.QueryRowContext(ctx, `SELECT a.id FROM algorithms a WHERE `+column(key)+` = $1`, strings.ToLower(key)).Scan(&algorithm)
+		if errors.Is(err, sql.ErrNoRows) {
+			return notFound(key)
 		}
-		res, err := tx.ExecContext(ctx,
-			`DELETE FROM versions WHERE algorithm IN `+from+` AND major = $2 AND minor = $3 AND revision = $4`,
-			strings.ToLower(key), number.Major, number.Minor, number.Revision)
-		return oneRow(res, err, stoa.NotFound, "version "+number.String()+" of "+notFound(key).Error())
+		if err != nil {
+			return err
+		}
+		if number == nil {
+			_, err = tx.ExecContext(ctx, `DELETE FROM versions WHERE algorithm = $1`, algorithm)
+		} else {
+			var res sql.Result
+			res, err = tx.ExecContext(ctx, `DELETE FROM versions WHERE algorithm = $1 AND major = $2 AND minor = $3 AND revision = $4`,
+				algorithm, number.Major, number.Minor, number.Revision)
+			err = oneRow(res, err, stoa.NotFound, "version "+number.String()+" of "+notFound(key).Error())
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.show(ctx, tx, algorithm); err != nil || number != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM algorithms WHERE id = $1`, algorithm)
+		return err
 	})
 }
 

@@ -28,6 +28,8 @@ type Dialect interface {
 	// Explain gives an error of the database's driver its kind and a sentence
 	// for whoever runs the server; nil where it has nothing to say about it.
 	Explain(err error) *stoa.Error
+	// FullText is how the database looks through texts.
+	FullText() FullText
 }
 
 // Config is an open database, and how to let go of it.
@@ -73,9 +75,11 @@ func (db *DB) migrate(ctx context.Context) error {
 		return stoa.Errorf(stoa.Unsupported, "the database was written by a newer Stoa (its tables are of version %d, this Stoa knows %d): start that one, or restore a backup", have, know)
 	}
 	if have < know {
-		_, err = p.Up(ctx)
+		if _, err = p.Up(ctx); err != nil {
+			return err
+		}
 	}
-	return err
+	return db.index(ctx)
 }
 
 // Close waits for the work in hand and closes the database. A second Close does

@@ -123,7 +123,7 @@ func TestDamagedDatabase(t *testing.T) {
 			db, err := sqlite.Open(t.Context(), dir)
 			if err == nil {
 				defer db.Close()
-				_, err = db.Catalog().List(t.Context(), "")
+				_, err = db.Catalog().Search(t.Context(), catalog.Sought{Limit: 1})
 			}
 			if err == nil || !strings.Contains(stoa.AsError(err).Msg, "stoa.db is damaged") {
 				t.Errorf("the error is %v", err)

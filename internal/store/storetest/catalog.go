@@ -26,7 +26,12 @@ func Catalog(t *testing.T, open func(t *testing.T) catalog.Store) {
 		"Numbers":          numbers,
 		"SameContent":      sameContent,
 		"Versions":         versions,
-		"List":             list,
+		"Search":           search,
+		"SearchOrder":      searchOrder,
+		"SearchFacets":     searchFacets,
+		"SearchPages":      searchPages,
+		"Faces":            faces,
+		"AnyText":          anyText,
 		"Remove":           remove,
 		"NumbersStayTaken": numbersStayTaken,
 		"Holders":          holders,
@@ -49,8 +54,8 @@ func version(ref, content string) catalog.Version {
 		Manifest: json.RawMessage(`{"kind":"model","tags":["a"]}`),
 		Files:    []blob.File{{Name: "net.caffemodel", Digest: digest("a"), Size: 1 << 40}, {Name: "stoa.yaml", Digest: digest("b"), Size: 7}},
 		Built:    []blob.File{{Name: "model.onnx", Digest: digest("c"), Size: 9}},
-		Report:   json.RawMessage(`{"framework":"caffe"}`),
-		Creator:  "ada", Created: noon,
+		Report:   json.RawMessage(`{"framework":"caffe"}`), Framework: "caffe",
+		Creator: "ada", Created: noon,
 	}
 }
 
@@ -159,41 +164,6 @@ func versions(t *testing.T, s catalog.Store) {
 	}
 }
 
-func list(t *testing.T, s catalog.Store) {
-	got, err := s.List(t.Context(), "")
-	if len(got) != 0 || err != nil {
-		t.Errorf("an empty store lists %v, %v", got, err)
-	}
-	var want []catalog.Version
-	for _, ref := range []string{"bob/a", "Ada/z", "ada/B", "ada_b/a", "ada/a"} {
-		for range 2 {
-			v := version(ref, fmt.Sprint("h", len(want)))
-			want = append(want, add(t, s, v, stoa.BumpMinor))
-		}
-	}
-	slices.SortFunc(want, func(v, w catalog.Version) int {
-		if c := strings.Compare(strings.ToLower(v.Owner+"/"+v.Name), strings.ToLower(w.Owner+"/"+w.Name)); c != 0 {
-			return c
-		}
-		return w.Number.Compare(v.Number)
-	})
-	for i := range want {
-		want[i].Files, want[i].Report = nil, nil
-	}
-	lists := func(owner string, want []catalog.Version) {
-		t.Helper()
-		got, err := s.List(t.Context(), owner)
-		must(t, err)
-		for i := range got {
-			got[i].Files, got[i].Report = nil, nil // a Store may give them
-		}
-		same(t, "the list of "+owner, got, want)
-	}
-	lists("", want)
-	lists("ADA", slices.DeleteFunc(slices.Clone(want), func(v catalog.Version) bool { return !strings.EqualFold(v.Owner, "ada") }))
-	lists("eve", nil)
-}
-
 func remove(t *testing.T, s catalog.Store) {
 	one := add(t, s, version("ada/net", "h1"), stoa.BumpMajor)
 	two := add(t, s, version("ada/net", "h2"), stoa.BumpMajor)
@@ -289,7 +259,7 @@ func cancelCatalog(t *testing.T, s catalog.Store) {
 	wants(t, s.Remove(ctx, "ada/net", nil), stoa.Canceled)
 	_, err = s.Versions(ctx, "ada/net")
 	wants(t, err, stoa.Canceled)
-	_, err = s.List(ctx, "")
+	_, err = s.Search(ctx, catalog.Sought{Limit: 1})
 	wants(t, err, stoa.Canceled)
 	_, err = s.Holders(ctx, []blob.Digest{digest("a")})
 	wants(t, err, stoa.Canceled)

@@ -92,7 +92,7 @@ func (s *System) Add(name string, public bool, f Func) *catalog.Version {
 		ID: "v-" + name, Algorithm: "00000000-0000-4000-8000-" + hex.EncodeToString([]byte(ref.Key() + "      "))[:12],
 		Owner: ref.Owner, Name: ref.Name, Number: ref.Version.Version, Public: public, Kind: "model",
 		Tagline: "the tagline of " + ref.Name, Hash: "hash of " + name, Manifest: json.RawMessage(`{"kind":"model","tags":["a","b"]}`),
-		Report: json.RawMessage(`{"framework":"none"}`), Creator: ref.Owner, Created: epoch,
+		Report: json.RawMessage(`{"framework":"none"}`), Framework: "none", Creator: ref.Owner, Created: epoch,
 	}
 	if ref.Key() == "demo/hello" {
 		v.Algorithm = HelloID
@@ -198,6 +198,30 @@ func (s *System) List(_ context.Context, who stoa.Caller, q catalog.Query) ([]*c
 	}
 	slices.SortFunc(out, func(a, b *catalog.Version) int { return strings.Compare(a.Owner+a.Name, b.Owner+b.Name) })
 	return out, nil
+}
+
+// Search is catalog.Catalog's, of the whole text as a part of name and tagline.
+func (s *System) Search(ctx context.Context, who stoa.Caller, q catalog.Query) (catalog.Found, error) {
+	all, err := s.List(ctx, who, q)
+	if err != nil {
+		return catalog.Found{}, err
+	}
+	sought := catalog.Sought{Kind: q.Kind, Framework: q.Framework}
+	found := catalog.Found{Versions: []*catalog.Version{}}
+	var groups []catalog.Group
+	for _, v := range all {
+		groups = append(groups, catalog.Group{Kind: v.Kind, Framework: v.Framework, Count: 1})
+		if (q.Kind == "" || q.Kind == v.Kind) && (q.Framework == "" || q.Framework == v.Framework) {
+			found.Versions = append(found.Versions, v)
+		}
+	}
+	found.Count(sought, groups)
+	from := min(q.Offset, len(found.Versions))
+	found.Versions = found.Versions[from:]
+	if q.Limit > 0 && len(found.Versions) > q.Limit {
+		found.Versions = found.Versions[:q.Limit]
+	}
+	return found, nil
 }
 
 // Versions is catalog.Catalog's.
