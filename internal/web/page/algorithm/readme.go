@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/microcosm-cc/bluemonday"
@@ -27,15 +28,23 @@ import (
 
 // The most of a README that is read, and the most HTML that it may become: the
 // page has a limit of 40 KB. A longer one is cut, and the page leads to the rest.
+// Some texts take the parser a time that grows with the square of their length,
+// such as a line of ">" alone: 0.2 s at this length, a second at twice that.
 const (
-	maxReadme     = 48 << 10
+	maxReadme     = 20 << 10
 	maxReadmeHTML = 18 << 10
 )
+
+// maxKept is how many READMEs are kept as HTML.
+const maxKept = 256
 
 // papers turns READMEs into HTML. What it gives was written by a stranger: no
 // element, attribute or address gets through that is not on the list below.
 type papers struct {
 	policy *bluemonday.Policy
+
+	mu   sync.Mutex
+	kept map[string]readme // by the version's id: a version never changes
 }
 
 func newPapers() *papers {
@@ -53,11 +62,31 @@ func newPapers() *papers {
 	p.AllowRelativeURLs(true)
 	p.RequireNoFollowOnLinks(true)
 	p.RequireNoReferrerOnLinks(true)
-	return &papers{policy: p}
+	return &papers{policy: p, kept: map[string]readme{}}
+}
+
+// keep remembers a README, and forgets all when they are too many.
+func (p *papers) keep(id string, x readme) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.kept) >= maxKept {
+		clear(p.kept)
+	}
+	p.kept[id] = x
+}
+
+func (p *papers) find(id string) (readme, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	x, ok := p.kept[id]
+	return x, ok
 }
 
 // readme gives a version's README.
 func (p *pages) readme(r *api.Request, v *catalog.Version) (readme, error) {
+	if x, ok := p.papers.find(v.ID); ok {
+		return x, nil
+	}
 	name := ""
 	for _, f := range v.Files {
 		if strings.EqualFold(f.Name, "README.md") || name == "" && strings.EqualFold(f.Name, "README") {
@@ -84,6 +113,7 @@ func (p *pages) readme(r *api.Request, v *catalog.Version) (readme, error) {
 	if cut {
 		x.Rest = web.FileURL(v, name)
 	}
+	p.papers.keep(v.ID, x)
 	return x, nil
 }
 
@@ -121,7 +151,7 @@ func shorter(source []byte, most int) []byte {
 
 func (p *papers) html(source []byte, v *catalog.Version) (template.HTML, error) {
 	md := goldmark.New(
-		goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.Linkify),
+		goldmark.WithExtensions(extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)), extension.Strikethrough, extension.Linkify),
 		goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(place{v}, 100))),
 		goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(coloured{}, 100))),
 	)
