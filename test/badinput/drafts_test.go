@@ -9,10 +9,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/client"
+	"github.com/stoa-project/stoa/internal/account"
 	"github.com/stoa-project/stoa/internal/serve"
+	"github.com/stoa-project/stoa/internal/serve/servetest"
+	"github.com/stoa-project/stoa/internal/store/sqlite"
 )
 
 // draft opens a draft, and forgets it at the end of f.
@@ -173,18 +177,30 @@ func TestAClientThatHangsUpWhileItDrafts(t *testing.T) {
 	})
 }
 
-// Nobody sees or changes another's draft, and without a key nothing is told.
+// Nobody sees or changes another's draft.
 func TestForeignDrafts(t *testing.T) {
-	s := start(t, nil)
+	data := t.TempDir()
+	startOn(t, data, nil).Stop()
+	db, err := sqlite.Open(t.Context(), data) // users are made by no route yet
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, now := stoa.Caller{Account: "admin", Admin: true}, time.Now()
+	accounts := account.New(db.Accounts())
+	if err := accounts.AddUser(t.Context(), root, account.User{Name: "mallory", Created: now}); err != nil {
+		t.Fatal(err)
+	}
+	_, key, err := accounts.NewKey(t.Context(), root, "mallory", "", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	s := &system{servetest.Start(t, data, nil)}
+	other, err := client.New(s.URL(), key, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	d, err := s.BeginDraft(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := s.NewKey(t.Context(), client.KeyRequest{User: "demo"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := client.New(s.URL(), k.Key, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,6 +208,12 @@ func TestForeignDrafts(t *testing.T) {
 	named(t, "list", err, stoa.NotFound, "no open draft")
 	_, err = other.PutDraftFile(t.Context(), d.ID, "a", strings.NewReader("x"), 1)
 	named(t, "put", err, stoa.NotFound, "no open draft")
+	_, err = other.InspectDraft(t.Context(), d.ID, "")
+	named(t, "inspect", err, stoa.NotFound, "no open draft")
+	_, err = other.PreviewDraft(t.Context(), d.ID, client.PreviewRequest{Input: []byte(`{"picture":{}}`), Data: []byte("x")})
+	named(t, "preview", err, stoa.NotFound, "no open draft")
+	_, err = other.PublishDraft(t.Context(), d.ID, client.DraftPublish{YAML: plainManifest + "name: x\n"})
+	named(t, "publish", err, stoa.NotFound, "no open draft")
 	named(t, "abort", other.AbortDraft(t.Context(), d.ID), stoa.NotFound, "no open draft")
 	if _, err := s.Draft(t.Context(), d.ID); err != nil {
 		t.Error(err)
