@@ -25,6 +25,8 @@ import (
 var (
 	_ algorithmia.Catalog   = (*catalog.Catalog)(nil)
 	_ algorithmia.Publisher = (*catalog.Catalog)(nil)
+	_ algorithmia.Drafts    = (*catalog.Catalog)(nil)
+	_ algorithmia.Drafting  = (*catalog.Catalog)(nil)
 	_ algorithmia.Accounts  = (*account.Accounts)(nil)
 	_ api.Authenticator     = (*account.Accounts)(nil)
 )
