@@ -68,7 +68,10 @@ type ServeOptions struct {
 	Data        string
 	Listen      string
 	PublicURL   string
-	ONNXRuntime string // the library; "" finds it
+	ONNXRuntime string   // the library; "" finds it
+	Keyless     []string // what strangers may call; nil is the server's default
+	KeylessRate int      // of their calls, a minute and address; 0 is the server's default
+	Forwarded   bool     // a proxy writes X-Forwarded-For
 	Verbose     bool
 }
 
@@ -119,7 +122,7 @@ STOA_SERVER and STOA_KEY, else of the profile that "stoa login" wrote, else
 	})
 	root.AddCommand(
 		a.serveCommand(), a.workerCommand(), a.initCommand(), a.pushCommand(), a.callCommand(), a.lsCommand(), a.showCommand(),
-		a.versionsCommand(), a.rmCommand(), a.inspectCommand(), a.previewCommand(), a.importCommand(), a.keysCommand(), a.loginCommand(),
+		a.versionsCommand(), a.rmCommand(), a.inspectCommand(), a.previewCommand(), a.importCommand(), a.keysCommand(), a.loginCommand(), a.linkCommand(),
 		a.doctorCommand(), a.versionCommand(), a.upCommand(), a.downCommand(),
 	)
 	return root

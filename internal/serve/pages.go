@@ -8,6 +8,7 @@ import (
 	"github.com/stoa-project/stoa/internal/web"
 	"github.com/stoa-project/stoa/internal/web/page/algorithm"
 	"github.com/stoa-project/stoa/internal/web/page/home"
+	"github.com/stoa-project/stoa/internal/web/page/signin"
 )
 
 // pages puts the site together.
@@ -20,9 +21,13 @@ func (s *System) pages(cat *catalog.Catalog) (api.Door, error) {
 	if err != nil {
 		return api.Door{}, err
 	}
-	one, err := algorithm.Routes(algorithm.Config{Site: site, Catalog: cat})
+	one, err := algorithm.Routes(algorithm.Config{Site: site, Catalog: cat, Keyless: s.strangers.Names})
 	if err != nil {
 		return api.Door{}, err
 	}
-	return site.Door(slices.Concat(front, one)...), nil
+	in, err := signin.Routes(site, s.people)
+	if err != nil {
+		return api.Door{}, err
+	}
+	return site.Door(slices.Concat(front, one, in)...), nil
 }

@@ -172,7 +172,9 @@ func (p *Page) write(w *api.Response, status int, name string, data any) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
-	h.Set("Referrer-Policy", "no-referrer")
+	// Not "no-referrer": with that a form's Origin is "null", and only the Origin
+	// tells over plain HTTP that it was ours (see api.Request.SameOrigin).
+	h.Set("Referrer-Policy", "same-origin")
 	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "no-cache")
 	}
