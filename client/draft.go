@@ -67,10 +67,18 @@ type Channel struct {
 	Max  float64 `json:"max"`
 }
 
-// CheckedManifest is what the server says of a manifest by itself.
+// ManifestCheck is a manifest to check, as JSON or as the text of stoa.yaml.
+type ManifestCheck struct {
+	Manifest json.RawMessage `json:"manifest,omitempty"`
+	YAML     string          `json:"yaml,omitempty"`
+	Inputs   json.RawMessage `json:"inputs,omitempty"` // of the network, as the report has them
+	Outputs  json.RawMessage `json:"outputs,omitempty"`
+}
+
+// CheckedManifest is what the server says of a manifest.
 type CheckedManifest struct {
 	YAML     string          `json:"yaml"`
-	Manifest json.RawMessage `json:"manifest"` // nil where there are problems
+	Manifest json.RawMessage `json:"manifest"` // nil where it cannot be read
 	Problems []Problem       `json:"problems"`
 }
 
@@ -140,16 +148,9 @@ func (c *Client) PublishDraft(ctx context.Context, id string, r DraftPublish) (*
 	return out, nil
 }
 
-// CheckManifest tells what is wrong with a manifest by itself, given as JSON or,
-// where manifest is nil, as the text of stoa.yaml.
-func (c *Client) CheckManifest(ctx context.Context, manifest json.RawMessage, yaml string) (m CheckedManifest, err error) {
-	in := map[string]any{}
-	if manifest != nil {
-		in["manifest"] = manifest
-	}
-	if yaml != "" {
-		in["yaml"] = yaml
-	}
-	err = c.do(ctx, request{method: http.MethodPost, path: "/v1/manifest"}, in, &m)
+// CheckManifest tells what is wrong with a manifest for a draft: by itself,
+// beside the draft's files, and beside its network.
+func (c *Client) CheckManifest(ctx context.Context, id string, r ManifestCheck) (m CheckedManifest, err error) {
+	err = c.do(ctx, request{method: http.MethodPost, path: draftPath(id, "manifest")}, r, &m)
 	return m, err
 }

@@ -37,7 +37,7 @@ func TestDraft(t *testing.T) {
 	if err != nil || len(in.Problems) > 0 || string(in.Report) != `{"framework":"none"}` {
 		t.Errorf("%+v, %v", in, err)
 	}
-	checked, err := c.CheckManifest(ctx, in.Manifest, "")
+	checked, err := c.CheckManifest(ctx, d.ID, client.ManifestCheck{Manifest: in.Manifest})
 	if err != nil || len(checked.Problems) > 0 || checked.YAML != in.YAML {
 		t.Errorf("%+v, %v", checked, err)
 	}
@@ -59,6 +59,10 @@ func TestDraft(t *testing.T) {
 
 func TestCheckManifestNamesTheFields(t *testing.T) {
 	_, c := start(t, nil)
+	d, err := c.BeginDraft(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct{ manifest, yaml, field, msg string }{
 		{`{"kind":"model","model":{"files":["a"]},"input":[{"picture":{"colour":"red"}}]}`, "", "input[0].picture.colour", "rgb, bgr, grey"},
 		{`{"kind":"model","model":{"files":["a"]},"tagg":"x"}`, "", "tagg", "tags"},
@@ -70,7 +74,7 @@ func TestCheckManifestNamesTheFields(t *testing.T) {
 		if tt.manifest != "" {
 			manifest = []byte(tt.manifest)
 		}
-		m, err := c.CheckManifest(t.Context(), manifest, tt.yaml)
+		m, err := c.CheckManifest(t.Context(), d.ID, client.ManifestCheck{Manifest: manifest, YAML: tt.yaml})
 		if err != nil || len(m.Problems) != 1 || m.Manifest != nil {
 			t.Errorf("%s%s: %+v, %v", tt.manifest, tt.yaml, m, err)
 			continue
@@ -79,7 +83,7 @@ func TestCheckManifestNamesTheFields(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 	}
-	if _, err := c.CheckManifest(t.Context(), nil, ""); stoa.KindOf(err) != stoa.Invalid {
+	if _, err := c.CheckManifest(t.Context(), d.ID, client.ManifestCheck{}); stoa.KindOf(err) != stoa.Invalid {
 		t.Errorf("neither: %v", err)
 	}
 }

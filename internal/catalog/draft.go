@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/blob"
 	"github.com/stoa-project/stoa/internal/manifest"
+	"github.com/stoa-project/stoa/internal/media"
 )
 
 // An account has at most maxDrafts drafts: the one that was left alone the
@@ -400,6 +402,49 @@ func (c *Catalog) InspectDraft(ctx context.Context, who stoa.Caller, id, name st
 		out.Problems = []manifest.Problem{}
 	}
 	return out, err
+}
+
+// DraftCheck is a manifest to check beside the files of a draft.
+type DraftCheck struct {
+	Text  string      // of stoa.yaml
+	Graph media.Graph // of the network, where it is known
+}
+
+// CheckDraft tells what is wrong with a manifest for a draft, as far as that can
+// be told without the model: by itself, that its files are there, and that its
+// adapters fit the network. The manifest is nil where it cannot be read.
+func (c *Catalog) CheckDraft(_ context.Context, who stoa.Caller, id string, r DraftCheck) (*manifest.Manifest, []manifest.Problem, error) {
+	d, err := c.enterDraft(who, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer c.leaveDraft(d)
+	m, err := manifest.Parse(manifest.FileName, []byte(r.Text))
+	if err != nil {
+		if p, ok := errors.AsType[*manifest.ParseError](err); ok {
+			return nil, p.Problems, nil
+		}
+		return nil, nil, err
+	}
+	byName := map[string]stagedFile{}
+	for _, f := range c.staged(d) {
+		byName[f.Name] = f
+	}
+	return m, manifest.Fit([]byte(r.Text), m, r.Graph, manifest.Files{
+		Has:  func(name string) bool { _, ok := byName[name]; return ok },
+		Read: func(name string) ([]byte, error) { return byName[name].read() },
+	}), nil
+}
+
+// read gives the beginning of a file, as far as one of labels may be long.
+func (f stagedFile) read() ([]byte, error) {
+	const most = 4 << 20
+	file, err := os.Open(f.path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, most))
 }
 
 // linkTo makes the file stand at another place of the staging folder too.

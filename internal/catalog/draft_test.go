@@ -18,6 +18,8 @@ import (
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/blob"
 	"github.com/stoa-project/stoa/internal/catalog"
+	"github.com/stoa-project/stoa/internal/media"
+	"github.com/stoa-project/stoa/internal/tensor"
 )
 
 // draft opens a draft of some files, in the order of name, content.
@@ -249,7 +251,10 @@ func TestEndDuringADraftsUpload(t *testing.T) {
 	r, w := io.Pipe()
 	var wg sync.WaitGroup
 	var put error
-	wg.Go(func() { _, put = e.PutDraftFile(t.Context(), ada, id, "a", r) })
+	wg.Go(func() {
+		_, put = e.PutDraftFile(t.Context(), ada, id, "a", r)
+		r.Close() // so that a write that nobody reads ends
+	})
 	w.Write([]byte("x"))
 	if err := e.AbortDraft(t.Context(), ada, id); err != nil {
 		t.Fatal(err)
@@ -318,4 +323,42 @@ func TestDraftAtOnce(t *testing.T) {
 		t.Error(err)
 	}
 	e.clean()
+}
+
+func TestCheckDraft(t *testing.T) {
+	e := open(t)
+	id := e.draft(ada, "net.onnx", "x", "labels.txt", "a\nb\n")
+	base := "kind: model\nmodel:\n  files: [net.onnx]\n"
+	g := media.Graph{
+		Inputs:  []tensor.Spec{{Name: "x", DType: tensor.Float32, Shape: []int64{1, 3, 8, 8}}},
+		Outputs: []tensor.Spec{{Name: "y", DType: tensor.Float32, Shape: []int64{1, 3}}},
+	}
+	tests := []struct {
+		text  string
+		graph media.Graph
+		field string
+		line  int
+		says  string // "" for no problem
+	}{
+		{base, g, "", 0, ""},
+		{base + "output:\n  - labels:\n      file: labels.txt\n", media.Graph{}, "", 0, ""},
+		{base + "output:\n  - labels:\n      file: labels.txt\n", g, "output[0].labels.file", 6, "2 names for 3 scores"},
+		{base + "input:\n  - picture:\n      width: 9\n", g, "input[0].picture.width", 6, "1x3x8x8"},
+		{base + "sample:\n  file: a.png\n", g, "", 0, "names a.png"},
+		{"kind: model\n", g, "model", 1, "is missing"},
+	}
+	for _, tt := range tests {
+		m, ps, err := e.CheckDraft(t.Context(), ada, id, catalog.DraftCheck{Text: tt.text, Graph: tt.graph})
+		if err != nil || len(ps) > 1 || (len(ps) == 0) != (tt.says == "") || (m == nil) != (tt.field == "model") {
+			t.Errorf("%s: %v, %v", tt.text, ps, err)
+			continue
+		}
+		for _, p := range ps {
+			if p.Field != tt.field || p.Line != tt.line || !strings.Contains(p.Msg, tt.says) {
+				t.Errorf("%+v", p)
+			}
+		}
+	}
+	_, _, err := e.CheckDraft(t.Context(), bob, id, catalog.DraftCheck{Text: base})
+	wants(t, err, stoa.NotFound)
 }

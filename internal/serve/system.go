@@ -129,8 +129,8 @@ func (s *System) assemble(ctx context.Context) error {
 	calls := invoke.New(&targets{catalog: cat, fleet: s.fleet}, metrics)
 	s.calls = algorithmia.New(algorithmia.Config{
 		Invoker: calls, Catalog: cat, Publisher: cat, Accounts: accounts, Log: s.cfg.Log,
-		Guests: countedGuests{s.strangers, metrics},
 		Drafts: cat, Drafting: cat, Previews: previews{s.fleet},
+		Guests:    countedGuests{s.strangers, metrics},
 		PublicURL: s.cfg.PublicURL, BodyLimit: s.cfg.BodyLimit, ResultLimit: s.cfg.ResultLimit,
 	})
 	pages, err := s.pages(cat)

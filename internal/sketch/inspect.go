@@ -3,7 +3,6 @@ package sketch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -80,37 +79,25 @@ func (i *Inspection) add(err error) {
 	i.Problems = append(i.Problems, manifest.Problem{Msg: stoa.AsError(err).Msg})
 }
 
-// fits checks the adapters of a stoa.yaml against the network, and that the
-// files which it names are there.
+// fits checks a stoa.yaml that was given beside its files and the network.
 func (i *Inspection) fits(src fs.FS) {
-	for _, name := range i.Manifest.FileNames() {
-		if _, err := fs.Stat(src, name); err != nil {
-			i.Problems = append(i.Problems, manifest.Problem{
-				File: manifest.FileName, Msg: fmt.Sprintf("names %.100s, which is not among the files", name),
-			})
-		}
-	}
 	if len(i.Problems) > 0 {
 		return // the rest follows from these
 	}
-	file := func(name string) ([]byte, error) {
-		f, err := src.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		return io.ReadAll(io.LimitReader(f, maxLabels))
-	}
-	g := media.Graph{Inputs: i.Report.Inputs, Outputs: i.Report.Outputs}
-	if _, err := media.NewAdapter(i.Manifest.Input, i.Manifest.Output, g, file, media.Limits{}); err != nil {
-		msg := stoa.AsError(err).Msg
-		p := manifest.Problem{File: manifest.FileName, Msg: msg}
-		if field, _, ok := strings.Cut(msg, ": "); ok && !strings.Contains(field, " ") {
-			p.Field = field
-			p.Line, p.Column = manifest.Locate([]byte(i.Text), field)
-		}
-		i.Problems = append(i.Problems, p)
-	}
+	i.Problems = manifest.Fit([]byte(i.Text), i.Manifest, media.Graph{Inputs: i.Report.Inputs, Outputs: i.Report.Outputs}, manifest.Files{
+		Has: func(name string) bool {
+			_, err := fs.Stat(src, name)
+			return err == nil
+		},
+		Read: func(name string) ([]byte, error) {
+			f, err := src.Open(name)
+			if err != nil {
+				return nil, err
+			}
+			defer f.Close()
+			return io.ReadAll(io.LimitReader(f, maxLabels))
+		},
+	})
 }
 
 // readManifest gives the text of stoa.yaml; found is false where there is none.

@@ -31,6 +31,7 @@ type Drafts interface {
 type Drafting interface {
 	OpenDraftFile(ctx context.Context, who stoa.Caller, id, name string) (blob.Content, error)
 	InspectDraft(ctx context.Context, who stoa.Caller, id, name string) (catalog.Inspection, error)
+	CheckDraft(ctx context.Context, who stoa.Caller, id string, r catalog.DraftCheck) (*manifest.Manifest, []manifest.Problem, error)
 	PublishDraft(ctx context.Context, who stoa.Caller, id string, r catalog.PushRequest) (*catalog.Version, bool, error)
 }
 
@@ -54,7 +55,7 @@ func (a *API) draftRoutes() []api.Route {
 		{Method: post, Pattern: draft + "/inspect", Access: api.Keyed, Serve: a.inspectDraft},
 		{Method: post, Pattern: draft + "/preview", Access: api.Keyed, Serve: a.previewDraft},
 		{Method: post, Pattern: draft + "/publish", Access: api.Keyed, Serve: a.publishDraft},
-		{Method: post, Pattern: "/v1/manifest", Access: api.Keyed, Serve: a.checkManifest},
+		{Method: post, Pattern: draft + "/manifest", Access: api.Keyed, Serve: a.checkManifest},
 		{Method: get, Pattern: "/v1/manifest/schema", Access: api.Keyed, Serve: a.schema},
 	}
 }
@@ -227,32 +228,40 @@ func manifestText(data json.RawMessage, text string) (string, error) {
 // checkedManifest is the answer to a check.
 type checkedManifest struct {
 	YAML     string             `json:"yaml"`
-	Manifest json.RawMessage    `json:"manifest,omitempty"` // left out where there are problems
+	Manifest json.RawMessage    `json:"manifest,omitempty"` // left out where it cannot be read
 	Problems []manifest.Problem `json:"problems"`
 }
 
-// checkManifest answers POST /v1/manifest: what is wrong with a manifest by
-// itself, without its files.
+// checkManifest answers POST …/manifest: what is wrong with a manifest, by
+// itself, beside the draft's files, and beside the network, where inputs and
+// outputs say what that has.
 func (a *API) checkManifest(w *api.Response, r *api.Request) error {
 	var req struct {
 		Manifest json.RawMessage `json:"manifest"`
 		YAML     string          `json:"yaml"`
+		Inputs   []tensor.Spec   `json:"inputs"`
+		Outputs  []tensor.Spec   `json:"outputs"`
 	}
 	if err := api.ReadJSON(r, maxPushBody, &req); err != nil {
 		return err
 	}
-	out := checkedManifest{Problems: []manifest.Problem{}}
-	var m *manifest.Manifest
+	out := checkedManifest{}
 	text, err := manifestText(req.Manifest, req.YAML)
-	if err == nil {
-		out.YAML = text
-		m, err = manifest.Parse(manifest.FileName, []byte(text))
-	}
 	if p, ok := errors.AsType[*manifest.ParseError](err); ok {
 		out.Problems = p.Problems
-	} else if err != nil {
+		return api.WriteJSON(w, http.StatusOK, out)
+	}
+	if err != nil {
 		return err
 	}
+	out.YAML = text
+	m, problems, err := a.cfg.Drafting.CheckDraft(r.Context(), r.Caller, r.PathValue("id"), catalog.DraftCheck{
+		Text: text, Graph: media.Graph{Inputs: req.Inputs, Outputs: req.Outputs},
+	})
+	if err != nil {
+		return err
+	}
+	out.Problems = append([]manifest.Problem{}, problems...)
 	if m != nil {
 		if out.Manifest, err = m.JSON(); err != nil {
 			return err

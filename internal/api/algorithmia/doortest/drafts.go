@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"slices"
 	"strconv"
@@ -134,6 +135,18 @@ func (s *System) InspectDraft(ctx context.Context, who stoa.Caller, id, name str
 	return catalog.Inspection{
 		Report: json.RawMessage(`{"framework":"none"}`), Manifest: data, YAML: string(manifest.Marshal(m, nil)), Problems: []manifest.Problem{},
 	}, err
+}
+
+// CheckDraft is catalog.Catalog's; it does not look at the files.
+func (s *System) CheckDraft(ctx context.Context, who stoa.Caller, id string, r catalog.DraftCheck) (*manifest.Manifest, []manifest.Problem, error) {
+	if _, err := s.Draft(ctx, who, id); err != nil {
+		return nil, nil, err
+	}
+	m, err := manifest.Parse(manifest.FileName, []byte(r.Text))
+	if p, ok := errors.AsType[*manifest.ParseError](err); ok {
+		return nil, p.Problems, nil
+	}
+	return m, nil, err
 }
 
 // PublishDraft is catalog.Catalog's.
