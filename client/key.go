@@ -22,6 +22,7 @@ type Key struct {
 // Identity is who the server takes the caller for.
 type Identity struct {
 	Account string `json:"account"`
+	By      string `json:"by"`  // key, or session for one that a browser has
 	Key     string `json:"key"` // id of the key used
 	Admin   bool   `json:"admin"`
 }
@@ -54,4 +55,17 @@ func (c *Client) NewKey(ctx context.Context, r KeyRequest) (Key, error) {
 // RevokeKey ends a key, named by its id, its prefix or itself.
 func (c *Client) RevokeKey(ctx context.Context, id string) error {
 	return c.do(ctx, request{method: http.MethodDelete, path: "/v1/keys/" + url.PathEscape(id)}, nil, nil)
+}
+
+// SignInLink is a link that signs one browser in, once.
+type SignInLink struct {
+	URL     string    `json:"url"`
+	Expires time.Time `json:"expires"`
+}
+
+// SignInLink makes a link that signs a browser in as the caller.
+func (c *Client) SignInLink(ctx context.Context) (SignInLink, error) {
+	var l SignInLink
+	err := c.do(ctx, request{method: http.MethodPost, path: "/v1/sign-in-links"}, nil, &l)
+	return l, err
 }

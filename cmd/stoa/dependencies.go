@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/cli"
 	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/serve"
@@ -72,6 +73,7 @@ func runServer(ctx context.Context, o cli.ServeOptions, build string) error {
 	interrupted := notified(ctx, os.Interrupt)
 	s, err := serve.New(ctx, serve.Config{
 		Data: o.Data, Listen: o.Listen, PublicURL: o.PublicURL, Library: o.ONNXRuntime, Build: build,
+		Keyless: o.Keyless, KeylessRate: o.KeylessRate, Forwarded: o.Forwarded,
 		Log:         slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 		StopWorkers: interrupted,
 	})
@@ -80,6 +82,12 @@ func runServer(ctx context.Context, o cli.ServeOptions, build string) error {
 	}
 	if s.AdminKey != "" {
 		fmt.Printf("The administrator's key, shown this once: %s\nIt is also in %s\n", s.AdminKey, filepath.Join(o.Data, "admin-key"))
+	}
+	// A full disk is no reason not to start: it is how room is made.
+	if link, err := s.SignInURL(ctx); err == nil {
+		fmt.Printf("Page: %s (opens the page signed in; works once, for an hour)\n", link)
+	} else {
+		fmt.Fprintln(os.Stderr, "stoa: no sign-in link could be made:", stoa.AsError(err))
 	}
 	fmt.Printf("Stoa is at %s\n", s.URL())
 	return s.Run(ctx)

@@ -278,7 +278,7 @@ func TestATermLeavesTheWorkers(t *testing.T) {
 
 	s = p.serve(t, data)
 	p.env[2] = "STOA_SERVER=" + s.url
-	if strings.Contains(s.said, "key") {
+	if strings.Contains(s.said, "key") || strings.Count(s.said, "/sign-in?link=") != 1 {
 		t.Errorf("the second start says\n%s", s.said)
 	}
 	if got := p.must(t, "call", "demo/digits", "--file", demo+"digits/samples/five.png"); got != want {
@@ -408,7 +408,7 @@ func TestUp(t *testing.T) {
 
 	t.Cleanup(func() { _, _, _ = p.run(t, "down", "--data", data) })
 	first := p.must(t, "up", "--data", data, "--listen", listen, "--demos", demo)
-	for _, want := range []string{"ALGORITHM", "demo/digits", "7 (7 100%)", "demo/places", "glacier", "demo/colorize turned", s.url, "Key     sim", "curl -H", "make down"} {
+	for _, want := range []string{"ALGORITHM", "demo/digits", "7 (7 100%)", "demo/places", "glacier", "demo/colorize turned", s.url, "Key     sim", "Page    " + s.url + "/sign-in?link=", "curl -H", "make down"} {
 		if !strings.Contains(first, want) {
 			t.Errorf("up says nothing of %q:\n%s", want, first)
 		}

@@ -1,5 +1,6 @@
-// Package account knows who there is: users, and the keys by which they are
-// known. A key is shown once, when it is made, and stored as its SHA-256.
+// Package account knows who there is: users, the keys and sessions by which they
+// are known, and what strangers may do. A key, a session's token or a link's is
+// shown once, when it is made, and stored as its SHA-256.
 package account
 
 import (
@@ -45,38 +46,43 @@ type Store interface {
 	RevokeKey(ctx context.Context, id string, now time.Time) error
 }
 
-// The administrator that the first start makes, and the longest name and label.
+// Administrator is the user that the first start makes.
+const Administrator = "admin"
+
+// The longest name and label.
 const (
-	adminName = "admin"
-	maxName   = 30 // of an owner, as in stoa.Ref
-	maxLabel  = 100
+	maxName  = 30 // of an owner, as in stoa.Ref
+	maxLabel = 100
 )
 
-// Accounts answers who a key belongs to, and makes and ends keys.
+// Accounts answers who a key or a session belongs to, and makes and ends them.
 type Accounts struct {
-	store Store
-	known cache
+	store    Store
+	sessions SessionStore
+	known    cache
 }
 
-// New makes the room over its store.
-func New(store Store) *Accounts { return &Accounts{store: store} }
+// New makes the room over its stores.
+func New(store Store, sessions SessionStore) *Accounts {
+	return &Accounts{store: store, sessions: sessions}
+}
 
 // Bootstrap makes the user admin with a full key where there is no user yet,
 // and gives that key; "" where there was one already.
 func (a *Accounts) Bootstrap(ctx context.Context, now time.Time) (key string, err error) {
-	err = a.store.AddUser(ctx, User{Name: adminName, Admin: true, Created: now})
+	err = a.store.AddUser(ctx, User{Name: Administrator, Admin: true, Created: now})
 	if err != nil {
 		if stoa.KindOf(err) != stoa.Conflict {
 			return "", err
 		}
 		// A start that was cut off between the two transactions left the user
 		// without any key, which nothing else can: make it now.
-		keys, err := a.store.Keys(ctx, adminName)
+		keys, err := a.store.Keys(ctx, Administrator)
 		if err != nil || len(keys) > 0 {
 			return "", err
 		}
 	}
-	_, key, err = a.addKey(ctx, adminName, "first start", now)
+	_, key, err = a.addKey(ctx, Administrator, "first start", now)
 	return key, err
 }
 
@@ -89,9 +95,9 @@ func (a *Accounts) Authenticate(ctx context.Context, key string) (stoa.Caller, e
 		return stoa.Caller{}, unauthenticated(nil)
 	}
 	sum := hash(key)
-	who, epoch, ok := a.known.get(sum)
+	known, epoch, ok := a.known.get(sum)
 	if ok {
-		return who, nil
+		return known.who, nil
 	}
 	k, u, err := a.store.KeyByHash(ctx, hexHash(sum))
 	if err != nil {
@@ -100,8 +106,8 @@ func (a *Accounts) Authenticate(ctx context.Context, key string) (stoa.Caller, e
 		}
 		return stoa.Caller{}, err
 	}
-	who = stoa.Caller{Account: u.Name, Key: k.ID, Admin: u.Admin}
-	a.known.put(sum, who, epoch)
+	who := stoa.Caller{Account: u.Name, Key: k.ID, Admin: u.Admin}
+	a.known.put(sum, holder{who: who}, epoch)
 	return who, nil
 }
 
@@ -173,7 +179,7 @@ func (a *Accounts) Keys(ctx context.Context, c stoa.Caller) ([]Key, error) {
 // Revoke ends one of the caller's keys, or anybody's for an administrator;
 // NotFound where it is none of his. id may also be the whole key or its prefix.
 // An administrator's own last key is not ended, as nobody could get in again:
-// Conflict.
+// Conflict. The sessions that were made with the key end with it.
 func (a *Accounts) Revoke(ctx context.Context, c stoa.Caller, id string, now time.Time) error {
 	if c.Account == "" {
 		return unauthenticated(nil)

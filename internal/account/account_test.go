@@ -41,7 +41,7 @@ func open(t testing.TB) (*account.Accounts, *counted, string) {
 	}
 	t.Cleanup(func() { db.Close() })
 	s := &counted{Store: db.Accounts()}
-	a := account.New(s)
+	a := account.New(s, db.Accounts())
 	key, err := a.Bootstrap(t.Context(), noon)
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func TestBootstrapAfterACut(t *testing.T) {
 	if err := db.Accounts().AddUser(t.Context(), account.User{Name: "admin", Admin: true}); err != nil {
 		t.Fatal(err)
 	}
-	a := account.New(db.Accounts())
+	a := account.New(db.Accounts(), db.Accounts())
 	key, err := a.Bootstrap(t.Context(), noon)
 	if err != nil {
 		t.Fatal(err)

@@ -12,8 +12,8 @@ func TestCacheIsBounded(t *testing.T) {
 	var c cache
 	for i := range 2 * cacheLen {
 		id := strconv.Itoa(i)
-		c.put(sha256.Sum256([]byte(id)), stoa.Caller{Key: id}, 0)
-		if who, _, ok := c.get(sha256.Sum256([]byte(id))); !ok || who.Key != id {
+		c.put(sha256.Sum256([]byte(id)), holder{who: stoa.Caller{Key: id}}, 0)
+		if h, _, ok := c.get(sha256.Sum256([]byte(id))); !ok || h.who.Key != id {
 			t.Fatalf("key %s is not remembered", id)
 		}
 	}

@@ -24,10 +24,11 @@ type Authenticator interface {
 // Access says who may use a route. The zero Access is no answer, and refused.
 type Access uint8
 
-// Who may use a route.
+// Who may use a route. Where there is no Authorization header, the cookie of a
+// session does for a key.
 const (
 	Anyone   Access = iota + 1 // without a key; one that is sent is not looked at
-	Visitors                   // with or without a key: a stranger is the zero Caller, a wrong key is refused
+	Visitors                   // with or without a key: a stranger is the zero Caller, a wrong key is refused, a stale cookie is not looked at
 	Keyed                      // whoever holds a valid key
 	Admins                     // whoever holds an administrator's key
 )
@@ -59,11 +60,16 @@ type Door struct {
 
 // Config is what New needs.
 type Config struct {
-	Auth    Authenticator
-	Doors   []Door
-	Log     *slog.Logger                    // nil: no log
-	Ready   func(ctx context.Context) error // nil: always ready
-	Metrics http.Handler                    // nil: no /metrics
+	Auth     Authenticator
+	Sessions Sessions // nil: no cookie is looked at
+	// PublicURL is where browsers see the server; "" takes the request's host.
+	PublicURL string
+	// Forwarded: a proxy stands before the server and writes X-Forwarded-For.
+	Forwarded bool
+	Doors     []Door
+	Log       *slog.Logger                    // nil: no log
+	Ready     func(ctx context.Context) error // nil: always ready
+	Metrics   http.Handler                    // nil: no /metrics
 	// Observe is told of every answer, for metrics; route is the pattern, which
 	// has few values. nil: nobody is told.
 	Observe func(route string, status int, took time.Duration)
@@ -77,6 +83,7 @@ type mounted struct {
 
 type server struct {
 	cfg   Config
+	place place
 	log   *slog.Logger
 	ahead []*mounted
 	mux   *http.ServeMux
@@ -88,6 +95,10 @@ func New(cfg Config) (http.Handler, error) {
 	s := &server{cfg: cfg, log: cfg.Log, mux: http.NewServeMux()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if s.place, err = placeOf(cfg); err != nil {
+		return nil, err
 	}
 	for _, d := range append([]Door{s.ownDoor()}, cfg.Doors...) {
 		if d.WriteError == nil {
@@ -168,7 +179,7 @@ func (s *server) ready(w *Response, r *Request) error {
 // ServeHTTP takes a request from its first line to its line in the log.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{}
-	x.req = Request{Request: r, Received: time.Now(), ID: requestID(r.Header)}
+	x.req = Request{Request: r, Received: time.Now(), ID: requestID(r.Header), place: &s.place}
 	x.res = Response{w: w, req: &x.req, id: [1]string{x.req.ID}}
 	h := w.Header()
 	h["X-Request-Id"] = x.res.id[:]
@@ -213,6 +224,21 @@ func (s *server) admit(m *mounted, r *Request) error {
 	if m.Access == Anyone {
 		return nil
 	}
+	if len(r.Header["Authorization"]) == 0 {
+		if err := s.admitCookie(m, r); err != nil {
+			return err
+		}
+	} else if err := s.admitKey(m, r); err != nil {
+		return err
+	}
+	if m.Access == Admins && !r.Caller.Admin {
+		return stoa.Errorf(stoa.Forbidden, "only an administrator may do this, and %s is none", r.Caller.Account)
+	}
+	return nil
+}
+
+// admitKey lets in whom the key knows; an empty header is a stranger's.
+func (s *server) admitKey(m *mounted, r *Request) error {
 	key := Key(r.Header)
 	if key == "" && m.Access == Visitors {
 		return nil
@@ -221,14 +247,8 @@ func (s *server) admit(m *mounted, r *Request) error {
 		return stoa.Errorf(stoa.Unauthenticated, "authorization required")
 	}
 	who, err := s.cfg.Auth.Authenticate(r.Context(), key)
-	if err != nil {
-		return err
-	}
 	r.Caller = who
-	if m.Access == Admins && !who.Admin {
-		return stoa.Errorf(stoa.Forbidden, "only an administrator may do this, and %s is none", who.Account)
-	}
-	return nil
+	return err
 }
 
 // missed answers where no route matches: 405 with Allow where only the method

@@ -18,9 +18,13 @@ import (
 // Request is a request with what the landing found out about it.
 type Request struct {
 	*http.Request
-	ID       string
-	Caller   stoa.Caller // zero where the route takes anyone
-	Received time.Time
+	ID     string
+	Caller stoa.Caller // zero where the route takes anyone
+	// BySession: the caller is known by the cookie of a session, not by a key.
+	BySession bool
+	Received  time.Time
+
+	place *place
 }
 
 // Response writes the answer, and remembers what the log will say of it.

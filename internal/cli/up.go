@@ -119,6 +119,7 @@ func wait(ctx context.Context, most time.Duration, done func() (bool, error)) er
 type up struct {
 	URL   string     `json:"url"`
 	Key   string     `json:"key"`
+	Page  string     `json:"page"` // opens the page signed in, once
 	Demos []upAnswer `json:"demos"`
 }
 
@@ -167,7 +168,9 @@ func (a *app) up(ctx context.Context, f upFlags) (*up, error) {
 		}
 		u.Demos = append(u.Demos, answer)
 	}
-	return u, nil
+	link, err := cl.SignInLink(ctx)
+	u.Page = link.URL
+	return u, err
 }
 
 // ensureServer gives the server of the data folder, starting it where there is
@@ -338,10 +341,11 @@ func (u *up) print(w io.Writer, f upFlags) error {
 	}
 	example := u.Demos[len(u.Demos)-1]
 	_, err := fmt.Fprintf(w, `
+Page    %s   (opens the page signed in; works once, for an hour)
 Server  %s
 Key     %s   (this command line is logged in: bin/stoa call %s --file %s)
 Call    curl -H 'Authorization: Simple %s' -H 'Content-Type: application/octet-stream' --data-binary @%s %s/v1/algo/%s
 Stop    make down   (or: stoa down --data %s)
-`, u.URL, u.Key, example.Name, example.Sample, u.Key, example.Sample, u.URL, example.Name, f.data)
+`, u.Page, u.URL, u.Key, example.Name, example.Sample, u.Key, example.Sample, u.URL, example.Name, f.data)
 	return err
 }

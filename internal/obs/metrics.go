@@ -58,7 +58,7 @@ func NewMetrics() *Metrics {
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 	}, []string{"model", "version"})
 	m.rejected = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "stoa_key_rejections_total", Help: "Requests whose key was not accepted, by reason.",
+		Name: "stoa_key_rejections_total", Help: "Requests whose key was not accepted, and refused calls without one, by reason.",
 	}, []string{"reason"})
 	m.registry.MustRegister(m.duration, m.rejected,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

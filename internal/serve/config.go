@@ -32,6 +32,15 @@ type Config struct {
 	Queue        int           // calls that wait for a worker; default 256
 	DrainTime    time.Duration // for calls in flight when the server stops; default 30 s
 	PublicURL    string        // at which callers see the server; "" takes the request's host
+	// Forwarded: a proxy stands before the server and writes each caller's address
+	// as the last of X-Forwarded-For.
+	Forwarded bool
+	// Keyless names what may be called without a key, where it is public: owner/*
+	// or owner/name; default demo/*; "none" alone is nothing.
+	Keyless       []string
+	KeylessRate   int // calls a minute of one address without a key; default 30
+	KeylessBurst  int // of those, at once after a rest; default 15
+	KeylessAtOnce int // calls without a key under way together; default twice the processors
 	// StopWorkers is asked when the server ends: true ends the workers too, false
 	// leaves them a minute for the next server to adopt. nil is false.
 	StopWorkers func() bool
@@ -68,6 +77,12 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.Slots, 2*runtime.NumCPU())
 	def(&c.Queue, 256)
 	def(&c.DrainTime, 30*time.Second)
+	if c.Keyless == nil {
+		c.Keyless = []string{"demo/*"}
+	}
+	def(&c.KeylessRate, 30)
+	def(&c.KeylessBurst, 15)
+	def(&c.KeylessAtOnce, 2*runtime.NumCPU())
 	if c.Library == "" {
 		c.Library = FindLibrary(filepath.Dir(c.Self[0]))
 	}

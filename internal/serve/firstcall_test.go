@@ -323,7 +323,7 @@ func TestOneWorkerForAllDemos(t *testing.T) {
 		t.Errorf("the worker's environment is %q", env)
 	}
 	res, page := s.do(t, request{method: "GET", path: "/"})
-	for _, want := range []string{"demo/colorize", "demo/digits", "demo/places", "/files/demo/colorize/samples/before.jpg", "/files/demo/colorize/samples/after.jpg", "curl "} {
+	for _, want := range []string{"demo/colorize", "demo/digits", "demo/places", "/files/demo/colorize/samples/before.jpg", "/algorithms/demo/places"} {
 		if res.StatusCode != http.StatusOK || !strings.Contains(page, want) {
 			t.Errorf("the page (%d) lacks %s", res.StatusCode, want)
 		}

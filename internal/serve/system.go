@@ -26,19 +26,20 @@ import (
 	"github.com/stoa-project/stoa/internal/obs"
 	"github.com/stoa-project/stoa/internal/store"
 	"github.com/stoa-project/stoa/internal/store/sqlite"
-	"github.com/stoa-project/stoa/internal/web"
 )
 
 // System is a server: made by New, living through Run.
 type System struct {
-	cfg     Config
-	db      *store.DB
-	catalog *catalog.Catalog
-	fleet   *fleet.Fleet
-	calls   *algorithmia.API
-	handler http.Handler
-	ln      net.Listener
-	record  string // path of the record that we have written
+	cfg       Config
+	db        *store.DB
+	people    *account.Accounts
+	strangers *account.Guests
+	catalog   *catalog.Catalog
+	fleet     *fleet.Fleet
+	calls     *algorithmia.API
+	handler   http.Handler
+	ln        net.Listener
+	record    string // path of the record that we have written
 	// AdminKey is the administrator's key where this start has made it, "" later.
 	AdminKey string
 }
@@ -91,7 +92,8 @@ func New(ctx context.Context, cfg Config) (_ *System, err error) {
 
 // assemble draws the arrows between the rooms.
 func (s *System) assemble(ctx context.Context) error {
-	accounts := account.New(s.db.Accounts())
+	accounts := account.New(s.db.Accounts(), s.db.Accounts())
+	s.people = accounts
 	if err := s.bootstrap(ctx, accounts); err != nil {
 		return err
 	}
@@ -99,8 +101,9 @@ func (s *System) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	build := &builder{&s.cfg}
 	cat, err := catalog.New(catalog.Config{
-		Store: s.db.Catalog(), Blobs: blobs, Builder: &builder{&s.cfg}, Staging: filepath.Join(s.cfg.Data, stagingDir),
+		Store: s.db.Catalog(), Blobs: blobs, Builder: build, Inspector: newInspector(build), Staging: filepath.Join(s.cfg.Data, stagingDir),
 	})
 	if err != nil {
 		return err
@@ -120,38 +123,31 @@ func (s *System) assemble(ctx context.Context) error {
 	}
 	metrics := obs.NewMetrics()
 	s.gauges(metrics)
+	if s.strangers, err = s.guests(); err != nil {
+		return err
+	}
 	calls := invoke.New(&targets{catalog: cat, fleet: s.fleet}, metrics)
 	s.calls = algorithmia.New(algorithmia.Config{
 		Invoker: calls, Catalog: cat, Publisher: cat, Accounts: accounts, Log: s.cfg.Log,
+		Guests: countedGuests{s.strangers, metrics},
+		Drafts: cat, Drafting: cat, Previews: previews{s.fleet},
 		PublicURL: s.cfg.PublicURL, BodyLimit: s.cfg.BodyLimit, ResultLimit: s.cfg.ResultLimit,
 	})
-	page, err := web.Door(web.Config{Catalog: cat, PublicURL: s.cfg.PublicURL})
+	pages, err := s.pages(cat)
 	if err != nil {
 		return err
 	}
 	s.handler, err = api.New(api.Config{
-		Auth:    guarded{accounts, metrics},
-		Doors:   []api.Door{s.calls.Door(), page},
-		Log:     s.cfg.Log,
-		Ready:   func(ctx context.Context) error { return s.db.Ping(ctx) },
-		Metrics: metrics.Handler(),
+		Auth:      guarded{accounts, metrics},
+		Sessions:  accounts,
+		PublicURL: s.cfg.PublicURL,
+		Forwarded: s.cfg.Forwarded,
+		Doors:     []api.Door{s.calls.Door(), pages},
+		Log:       s.cfg.Log,
+		Ready:     func(ctx context.Context) error { return s.db.Ping(ctx) },
+		Metrics:   metrics.Handler(),
 	})
 	return err
-}
-
-// guarded counts the requests that a key was refused for.
-type guarded struct {
-	api.Authenticator
-	metrics *obs.Metrics
-}
-
-// Authenticate tells who holds a key; see api.Authenticator.
-func (g guarded) Authenticate(ctx context.Context, key string) (stoa.Caller, error) {
-	c, err := g.Authenticator.Authenticate(ctx, key)
-	if err != nil {
-		g.metrics.Rejected(stoa.KindOf(err))
-	}
-	return c, err
 }
 
 func (s *System) gauges(m *obs.Metrics) {

@@ -1,137 +1,192 @@
-// Package web is the page that people see at the server's address: what the
-// server offers to everybody, with a picture and a line to copy for each. It is
-// rendered here, needs no JavaScript, loads nothing from elsewhere, and shows
-// nothing that is not public.
+// Package web is the site that people see at the server's address. It promises
+// every page the same frame: one layout, the words of words.json, styles and
+// scripts under names that change with their content, and a policy by which a
+// browser runs nothing else. Pages are rendered here and can be read without
+// JavaScript. Each is a child package, page/<name>, that knows its own data and
+// template; package serve puts them together.
 package web
 
 import (
 	"bytes"
-	"context"
-	"crypto/sha256"
-	_ "embed" // the page and its style
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"html/template"
+	"io/fs"
 	"net/http"
-	"net/url"
-	"path"
+	"regexp"
 	"strings"
+
+	_ "embed" // the layout
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/api"
-	"github.com/stoa-project/stoa/internal/blob"
-	"github.com/stoa-project/stoa/internal/catalog"
-	"github.com/stoa-project/stoa/internal/importer"
-	"github.com/stoa-project/stoa/internal/manifest"
 )
 
-// Catalog is what the page asks of the catalogue; package catalog's Catalog is
-// one.
-type Catalog interface {
-	Resolve(ctx context.Context, who stoa.Caller, ref stoa.Ref) (*catalog.Version, error)
-	List(ctx context.Context, who stoa.Caller, q catalog.Query) ([]*catalog.Version, error)
-	OpenFile(ctx context.Context, who stoa.Caller, ref stoa.Ref, name string) (blob.Content, error)
-}
-
-// Config is what the page needs.
+// Config is what the site needs.
 type Config struct {
-	Catalog   Catalog
-	PublicURL string // "" takes the request's host
+	PublicURL string // at which people see it; "" takes the request's host
 }
 
-//go:embed home.tmpl
-var homeText string
+//go:embed layout.tmpl
+var layoutText string
 
-//go:embed home.css
-var homeStyle []byte
+// A browser may load pictures, styles and scripts of this server, show the
+// pictures that a script was given, call this server, and nothing else.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// site is the door.
-type site struct {
-	cfg   Config
-	home  *template.Template
-	style string // path of the style sheet, which changes with its content
+// Site is what all pages share.
+type Site struct {
+	publicURL string
+	words     words
+	assets    map[string]*asset // by their names in dist
+	layout    *template.Template
+	wrong     *Page // says what went wrong
 }
 
-// The page may load its own pictures and style, and nothing else from anywhere.
-const policy = "default-src 'none'; img-src 'self'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// New makes the site.
+func New(cfg Config) (*Site, error) {
+	s := &Site{publicURL: strings.TrimRight(cfg.PublicURL, "/")}
+	var err error
+	if s.words, err = readWords(); err != nil {
+		return nil, err
+	}
+	if s.assets, err = readAssets(); err != nil {
+		return nil, err
+	}
+	if s.layout, err = s.parse(template.New("layout").Funcs(s.functions()), layoutText); err != nil {
+		return nil, err
+	}
+	s.wrong, err = s.page("wrong", wrongText)
+	return s, err
+}
 
-// Most algorithms that the page lists; there is a real catalogue page later.
-const maxListed = 100
+// Door puts the routes of the pages together.
+func (s *Site) Door(routes ...api.Route) api.Door {
+	d := api.Door{Name: "web", WriteError: s.writeError, Routes: routes}
+	for _, a := range s.assets {
+		d.Routes = append(d.Routes, api.Route{Method: http.MethodGet, Pattern: a.path, Access: api.Anyone, Serve: a.serve})
+	}
+	return d
+}
 
-// Door makes the door.
-func Door(cfg Config) (api.Door, error) {
-	t, err := template.New("home").Parse(homeText)
+// Page is a template inside the layout.
+type Page struct {
+	site     *Site
+	name     string
+	template *template.Template
+}
+
+// Page reads a page's template, NAME.tmpl, which defines "main". Its style and
+// script are those of the same name in dist. Every word that it says must be in
+// words.json.
+func (s *Site) Page(files fs.FS, name string) (*Page, error) {
+	text, err := fs.ReadFile(files, name+".tmpl")
 	if err != nil {
-		return api.Door{}, stoa.Wrap(stoa.Internal, err, "the home page cannot be read")
+		return nil, stoa.Wrap(stoa.Internal, err, "page %s has no template", name)
 	}
-	sum := sha256.Sum256(homeStyle)
-	s := &site{cfg: cfg, home: t, style: "/assets/home-" + hex.EncodeToString(sum[:6]) + ".css"}
-	s.cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
-	return api.Door{Name: "web", WriteError: writeError, Routes: []api.Route{
-		{Method: http.MethodGet, Pattern: "/{$}", Access: api.Anyone, Serve: s.page},
-		{Method: http.MethodGet, Pattern: s.style, Access: api.Anyone, Serve: s.styleSheet},
-		{Method: http.MethodGet, Pattern: "/files/{owner}/{name}/{path...}", Access: api.Anyone, Serve: s.file},
-	}}, nil
+	return s.page(name, string(text))
 }
 
-// card is one algorithm on the page.
-type card struct {
-	Name    string // owner/name
-	Version string
-	Tagline string
-	Before  string // URL of a picture; "" for none
-	After   string // URL of the answer's picture; "" for none
-	Answer  string // label that the sample got when it was published; "" for none
-	Curl    string
-}
-
-type homePage struct {
-	Style string
-	Base  string
-	Cards []card
-	More  bool
-}
-
-func (s *site) page(w *api.Response, r *api.Request) error {
-	found, err := s.cfg.Catalog.List(r.Context(), stoa.Caller{}, catalog.Query{Limit: maxListed + 1})
+func (s *Site) page(name, text string) (*Page, error) {
+	t, err := s.layout.Clone()
+	if err == nil {
+		t, err = s.parse(t, text)
+	}
 	if err != nil {
-		return err
+		return nil, stoa.Wrap(stoa.Internal, err, "page %s: %v", name, err)
 	}
-	p := homePage{Style: s.style, Base: s.baseURL(r)}
-	for _, v := range found {
-		if !v.Public {
-			continue
+	return &Page{site: s, name: name, template: t}, nil
+}
+
+// said finds the words that a template says.
+var said = regexp.MustCompile(`\bsay "([^"]*)"`)
+
+func (s *Site) parse(t *template.Template, text string) (*template.Template, error) {
+	for _, m := range said.FindAllStringSubmatch(text, -1) {
+		if _, err := s.words.find(m[1]); err != nil {
+			return nil, err
 		}
-		if len(p.Cards) == maxListed {
-			p.More = true
-			break
-		}
-		// The listing has no files.
-		whole, err := s.cfg.Catalog.Resolve(r.Context(), stoa.Caller{}, exact(v))
-		if stoa.KindOf(err) == stoa.NotFound && err != nil {
-			continue // removed meanwhile
-		}
-		if err != nil {
-			return err
-		}
-		p.Cards = append(p.Cards, makeCard(p.Base, whole))
 	}
+	t, err := t.Parse(text)
+	if err != nil {
+		return nil, stoa.Wrap(stoa.Internal, err, "a template cannot be read: %v", err)
+	}
+	return t, nil
+}
+
+func (s *Site) functions() template.FuncMap {
+	return template.FuncMap{"say": s.words.say, "icon": func() string { return s.address("icon.svg") }, "dict": dict}
+}
+
+// dict makes data for a template out of names and values in turn.
+func dict(pairs ...any) (map[string]any, error) {
+	out := map[string]any{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		name, ok := pairs[i].(string)
+		if !ok {
+			return nil, stoa.Errorf(stoa.Internal, "dict: %v is no name", pairs[i])
+		}
+		out[name] = pairs[i+1]
+	}
+	return out, nil
+}
+
+// View is what a page shows.
+type View struct {
+	Title       string // of the window; the site's name is added
+	Description string // for search engines and previews of links; may be ""
+	Page        any    // the page's own data
+}
+
+// frame is what the layout sees.
+type frame struct {
+	View
+	Name   string // of the page
+	Who    stoa.Caller
+	Path   string // with which one comes back here after signing in
+	Base   string
+	Style  string // addresses; "" for none
+	Script string
+}
+
+// Write answers with the page.
+func (p *Page) Write(w *api.Response, r *api.Request, status int, v View) error {
+	f := frame{View: v, Name: p.name, Who: r.Caller, Path: r.URL.RequestURI(), Base: p.site.BaseURL(r)}
+	f.Style, f.Script = p.site.address(p.name+".css"), p.site.address(p.name+".js")
+	if f.Style == "" {
+		f.Style = p.site.address("base.css")
+	}
+	return p.write(w, status, "layout", f)
+}
+
+// WritePart answers with one template of the page and nothing around it, for a
+// script that puts it into its place.
+func (p *Page) WritePart(w *api.Response, name string, data any) error {
+	return p.write(w, http.StatusOK, name, data)
+}
+
+func (p *Page) write(w *api.Response, status int, name string, data any) error {
 	var b bytes.Buffer
-	if err := s.home.Execute(&b, p); err != nil {
+	if err := p.template.ExecuteTemplate(&b, name, data); err != nil {
 		return stoa.Wrap(stoa.Internal, err, "the page cannot be made")
 	}
-	writePage(w, http.StatusOK, b.Bytes())
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+	// Not "no-referrer": with that a form's Origin is "null", and only the Origin
+	// tells over plain HTTP that it was ours (see api.Request.SameOrigin).
+	h.Set("Referrer-Policy", "same-origin")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-cache")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // the reader may have gone
 	return nil
 }
 
-func exact(v *catalog.Version) stoa.Ref {
-	return stoa.Ref{Owner: v.Owner, Name: v.Name, Version: stoa.VersionSpec{Kind: stoa.ExactVersion, Version: v.Number}}
-}
-
-func (s *site) baseURL(r *api.Request) string {
-	if s.cfg.PublicURL != "" {
-		return s.cfg.PublicURL
+// BaseURL gives the address at which whoever asks sees the server.
+func (s *Site) BaseURL(r *api.Request) string {
+	if s.publicURL != "" {
+		return s.publicURL
 	}
 	if r.TLS != nil {
 		return "https://" + r.Host
@@ -139,182 +194,26 @@ func (s *site) baseURL(r *api.Request) string {
 	return "http://" + r.Host
 }
 
-func writePage(w *api.Response, status int, b []byte) {
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", policy)
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cache-Control", "no-cache")
-	w.WriteHeader(status)
-	_, _ = w.Write(b) // the reader may have gone
-}
-
-// makeCard says what the page shows of an algorithm.
-func makeCard(base string, v *catalog.Version) card {
-	c := card{Name: v.Owner + "/" + v.Name, Version: v.Number.String(), Tagline: v.Tagline}
-	var m manifest.Manifest
-	if json.Unmarshal(v.Manifest, &m) != nil || m.Sample == nil {
-		m.Sample = &manifest.Sample{} // the page does without
-	}
-	c.Curl = curl(base, v, m.Sample)
-	before, after := pictures(v, m.Sample.File)
-	c.Before, c.After = fileURL(v, before), fileURL(v, after)
-	c.Answer = answer(v.Report)
-	return c
-}
-
-// answer gives the label that the sample got when the version was published,
-// as the report of the import has it.
-func answer(report json.RawMessage) string {
-	var r importer.Report
-	if json.Unmarshal(report, &r) != nil || r.Check == nil {
-		return ""
-	}
-	var a struct {
-		Label string  `json:"label"`
-		Score float64 `json:"score"`
-	}
-	if json.Unmarshal([]byte(r.Check.Answer), &a) != nil || a.Label == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s, %.0f %%", a.Label, 100*a.Score)
-}
-
-// pictures picks what to show: the picture that is the sample, or else the
-// first one, and samples/after.* where there is one.
-func pictures(v *catalog.Version, sample string) (before, after string) {
-	first := ""
-	for _, f := range v.Files {
-		stem, in := strings.CutPrefix(strings.TrimSuffix(f.Name, path.Ext(f.Name)), "samples/")
-		switch {
-		case !in || !isPicture(f.Name):
-		case stem == "after":
-			after = f.Name
-		case f.Name == sample, stem == "before" && before == "":
-			before = f.Name
-		case first == "":
-			first = f.Name
-		}
-	}
-	if before == "" {
-		before = first
-	}
-	return before, after
-}
-
-func isPicture(name string) bool { return strings.HasPrefix(mediaType(name), "image/") }
-
-// mediaType gives the content type under which a sample is sent.
-func mediaType(name string) string {
-	switch strings.ToLower(path.Ext(name)) {
-	case ".png":
-		return "image/png"
-	case ".jpg", ".jpeg":
-		return "image/jpeg"
-	case ".gif":
-		return "image/gif"
-	case ".webp":
-		return "image/webp"
-	case ".json":
-		return "application/json"
-	case ".txt":
-		return "text/plain"
-	case ".npy":
-		return stoa.NpyMediaType
-	}
-	return "application/octet-stream"
-}
-
-// fileURL gives the address of a file of a version, which never changes.
-func fileURL(v *catalog.Version, name string) string {
-	if name == "" {
-		return ""
-	}
-	u := url.URL{Path: "/files/" + v.Owner + "/" + v.Name + "/" + name, RawQuery: "version=" + v.Number.String()}
-	return u.String()
-}
-
-// curl gives the line that calls an algorithm with its sample.
-func curl(base string, v *catalog.Version, s *manifest.Sample) string {
-	line := "curl " + base + "/v1/algo/" + v.Owner + "/" + v.Name + " \\\n  -H 'Authorization: Simple '$STOA_KEY \\\n  -H 'Content-Type: "
-	switch {
-	case s.File != "":
-		line += mediaType(s.File) + "' --data-binary @" + quote(path.Base(s.File))
-	case s.Text != "":
-		line += "text/plain' -d " + quote(s.Text)
-	default:
-		b, err := json.Marshal(s.JSON)
-		if err != nil || s.JSON == nil {
-			b = []byte("null")
-		}
-		line += "application/json' -d " + quote(string(b))
-	}
-	return line
-}
-
-// quote writes s so that a shell takes it as it is.
-func quote(s string) string {
-	plain := strings.IndexFunc(s, func(r rune) bool {
-		return ('a' > r || r > 'z') && ('A' > r || r > 'Z') && ('0' > r || r > '9') && !strings.ContainsRune("._-/", r)
-	}) < 0
-	if plain && s != "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-func (s *site) styleSheet(w *api.Response, _ *api.Request) error {
-	h := w.Header()
-	h.Set("Content-Type", "text/css; charset=utf-8")
-	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(homeStyle) // the reader may have gone
-	return nil
-}
-
-// file serves the papers and samples of public versions, without a key.
-func (s *site) file(w *api.Response, r *api.Request) error {
-	name := r.PathValue("path")
-	nothing := stoa.Errorf(stoa.NotFound, "there is no such file, or it is not public")
-	if !api.IsPaper(name) {
-		return nothing
-	}
-	text := r.PathValue("owner") + "/" + r.PathValue("name")
-	version := r.URL.Query().Get("version")
-	ref, err := stoa.ParseRef(strings.TrimSuffix(text+"/"+version, "/"))
+// Say gives a text of words.json, for pages that make their texts in Go. A key
+// that is not there is shown as it is.
+func (s *Site) Say(key string, values ...any) string {
+	text, err := s.words.say(key, values...)
 	if err != nil {
-		return nothing
+		return key
 	}
-	v, err := s.cfg.Catalog.Resolve(r.Context(), stoa.Caller{}, ref)
-	if err == nil && !v.Public {
-		err = nothing
-	}
-	if stoa.KindOf(err) == stoa.NotFound && err != nil {
-		return nothing
-	}
-	if err != nil {
-		return err
-	}
-	content, err := s.cfg.Catalog.OpenFile(r.Context(), stoa.Caller{}, exact(v), name)
-	if err != nil {
-		return err
-	}
-	defer content.Close()
-	if ref.Version.Kind == stoa.ExactVersion {
-		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	}
-	f := api.File{Name: name, Content: content}
-	for _, have := range v.Files {
-		if have.Name == name {
-			f.ETag = string(have.Digest)
-		}
-	}
-	return api.ServeFile(w, r, f)
+	return text
 }
+
+const wrongText = `{{define "main"}}<main class="narrow"><h1>{{.Title}}</h1>
+<p class="fault">{{.Page}}</p>
+<p><a href="/">{{say "site.back"}}</a></p></main>{{end}}`
 
 // writeError writes an error for people.
-func writeError(w *api.Response, _ *api.Request, e *stoa.Error) {
+func (s *Site) writeError(w *api.Response, r *api.Request, e *stoa.Error) {
 	api.ErrorHeaders(w, e)
-	text := template.HTMLEscapeString(api.Message(e))
-	writePage(w, w.StatusFor(e), []byte("<!doctype html><meta charset=utf-8><title>Stoa</title><h1>"+text+"</h1><p><a href=\"/\">What there is</a></p>\n"))
+	status := w.StatusFor(e)
+	v := View{Title: http.StatusText(status), Page: api.Message(e)}
+	if err := s.wrong.Write(w, r, status, v); err != nil {
+		api.WriteError(w, r, e)
+	}
 }

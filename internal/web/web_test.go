@@ -1,138 +1,183 @@
 package web_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"testing/fstest"
 
-	"github.com/stoa-project/stoa/internal/api/algorithmia"
-	"github.com/stoa-project/stoa/internal/api/algorithmia/doortest"
+	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/api"
 	"github.com/stoa-project/stoa/internal/web"
 )
 
-const png = "\x89PNG\r\n\x1a\n"
-
-func newServer(t *testing.T) (*doortest.System, *httptest.Server) {
+// source gives the files of the site that match a pattern, with their texts.
+func source(t *testing.T, patterns ...string) map[string]string {
 	t.Helper()
-	sys := doortest.New()
-	door, err := web.Door(web.Config{Catalog: sys})
+	out := map[string]string{}
+	for _, p := range patterns {
+		found, err := filepath.Glob(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[f] = string(b)
+		}
+	}
+	return out
+}
+
+// TestWordsStandInOnePlace holds templates to words.json: between tags, and in
+// the attributes that people hear or see, there is no text of their own.
+func TestWordsStandInOnePlace(t *testing.T) {
+	action := regexp.MustCompile(`(?s){{.*?}}`)
+	tag := regexp.MustCompile(`(?s)<[^>]*>`)
+	spoken := regexp.MustCompile(`(?:aria-label|title|alt|placeholder)="([^"]*)"`)
+	code := regexp.MustCompile(`(?s)<code>.*?</code>`)
+	letters := regexp.MustCompile(`\pL{2,}`)
+	for name, text := range source(t, "*.tmpl", "page/*/*.tmpl") {
+		bare := code.ReplaceAllString(action.ReplaceAllString(text, ""), "")
+		for _, m := range spoken.FindAllStringSubmatch(bare, -1) {
+			if letters.MatchString(m[1]) {
+				t.Errorf("%s: %q is not in words.json", name, m[1])
+			}
+		}
+		if words := letters.FindAllString(tag.ReplaceAllString(bare, " "), -1); len(words) > 0 {
+			t.Errorf("%s: %q is not in words.json", name, words)
+		}
+	}
+}
+
+// TestEveryWordIsUsed finds words that no template, script or Go file says.
+func TestEveryWordIsUsed(t *testing.T) {
+	b, err := os.ReadFile("words.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, _ := sys.Handler(nil, algorithmia.Config{}, door)
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	return sys, s
+	var words map[string]map[string]string
+	if err := json.Unmarshal(b, &words); err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, text := range source(t, "*.tmpl", "*.go", "page/*/*.tmpl", "page/*/*.go", "page/*/*.ts", "part/*.ts") {
+		all.WriteString(text)
+	}
+	for section, names := range words {
+		for name := range names {
+			if key := section + "." + name; !regexp.MustCompile(`\b` + regexp.QuoteMeta(key) + `\b`).MatchString(all.String()) {
+				t.Errorf("nobody says %s", key)
+			}
+		}
+	}
 }
 
-func get(t *testing.T, url string) (*http.Response, string) {
+func TestAPageSaysOnlyWhatThereIs(t *testing.T) {
+	site, err := web.New(web.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		`{{define "main"}}{{say "no.such"}}{{end}}`: `no "no.such"`,
+		`{{define "main"}}{{end`:                    "cannot be read",
+	} {
+		_, err := site.Page(fstest.MapFS{"p.tmpl": &fstest.MapFile{Data: []byte(text)}}, "p")
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if _, err := site.Page(fstest.MapFS{}, "p"); err == nil {
+		t.Error("a page without a template passed")
+	}
+}
+
+func TestSayFillsIn(t *testing.T) {
+	site, err := web.New(web.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := site.Say("no.such"); got != "no.such" {
+		t.Errorf("%q", got)
+	}
+	if got := site.Say("site.name"); got != "Stoa" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestAssetsAreSmall holds scripts and styles to what a slow line carries at
+// once, and serves them packed to who can unpack.
+func TestAssetsAreSmall(t *testing.T) {
+	site, err := web.New(web.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := api.New(api.Config{Doors: []api.Door{site.Door()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, r := range site.Door().Routes {
+		plain, packed := fetch(t, h, r.Pattern, ""), fetch(t, h, r.Pattern, "br, gzip")
+		z, err := gzip.NewReader(packed.Body)
+		if err != nil {
+			t.Fatalf("%s: %v", r.Pattern, err)
+		}
+		size := packed.Body.Len()
+		b, err := io.ReadAll(z)
+		if err != nil || !bytes.Equal(b, plain.Body.Bytes()) || packed.Header().Get("Content-Encoding") != "gzip" || plain.Header().Get("Content-Encoding") != "" {
+			t.Errorf("%s: packed and plain differ, %v", r.Pattern, err)
+		}
+		if cc := plain.Header().Get("Cache-Control"); !strings.Contains(cc, "immutable") || plain.Header().Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%s: %v", r.Pattern, plain.Header())
+		}
+		if strings.HasSuffix(r.Pattern, ".js") {
+			total += size
+		}
+	}
+	if total > 40_000 {
+		t.Errorf("all scripts together have %d bytes, packed", total)
+	}
+}
+
+func fetch(t *testing.T, h http.Handler, path, encoding string) *httptest.ResponseRecorder {
 	t.Helper()
-	res, err := http.Get(url)
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.Header.Set("Accept-Encoding", encoding)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		t.Fatalf("%s: %d", path, w.Code)
+	}
+	return w
+}
+
+func TestErrorsArePages(t *testing.T) {
+	site, err := web.New(web.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
+	h, err := api.New(api.Config{Doors: []api.Door{site.Door(api.Route{
+		Method: http.MethodGet, Pattern: "/bad", Access: api.Anyone, Serve: func(*api.Response, *api.Request) error {
+			return stoa.Errorf(stoa.Conflict, "<b>taken</b>")
+		},
+	})}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, string(b)
-}
-
-func TestEmpty(t *testing.T) {
-	sys, s := newServer(t)
-	sys.Add("demo/secret/1.0.0", false, nil)
-	res, body := get(t, s.URL)
-	if res.StatusCode != 200 || !strings.Contains(body, "Nothing is public here yet") || strings.Contains(body, "secret") {
-		t.Errorf("%d %s", res.StatusCode, body)
-	}
-}
-
-func TestPage(t *testing.T) {
-	sys, s := newServer(t)
-	v := sys.Add("demo/colorize/1.0.0", true, nil)
-	v.Tagline = "<script>alert(1)</script>"
-	v.Manifest = json.RawMessage(`{"kind":"model","sample":{"file":"samples/old photo.jpg"}}`)
-	for _, n := range []string{"samples/a.png", "samples/after.png", "samples/old photo.jpg", "README.md", "net.caffemodel"} {
-		sys.AddFile(v, n, []byte(png+n))
-	}
-	v = sys.Add("demo/digits/1.0.0", true, nil)
-	v.Manifest = json.RawMessage(`{"kind":"model","sample":{"json":[1,"it's"]}}`)
-	sys.AddFile(v, "samples/one.png", []byte(png))
-	sys.Add("demo/plain/1.0.0", true, nil)
-	sys.AddFile(sys.Add("demo/secret/1.0.0", false, nil), "samples/x.png", []byte(png))
-
-	res, body := get(t, s.URL)
-	for _, want := range []string{
-		`<img src="/files/demo/colorize/samples/old%20photo.jpg?version=1.0.0"`, `<img src="/files/demo/colorize/samples/after.png?version=1.0.0"`,
-		`<img src="/files/demo/digits/samples/one.png?version=1.0.0"`, "&lt;script&gt;",
-		"Content-Type: image/jpeg&#39; --data-binary @&#39;old photo.jpg&#39;", "curl " + s.URL + "/v1/algo/demo/digits", "demo/plain",
-		`-d &#39;[1,&#34;it&#39;\&#39;&#39;s&#34;]&#39;`,
-	} {
-		if !strings.Contains(body, want) {
-			t.Errorf("the page lacks %s", want)
-		}
-	}
-	for _, never := range []string{"<script", "secret", "a.png", "style=", "http-equiv", "//cdn"} {
-		if strings.Contains(body, never) {
-			t.Errorf("the page has %s", never)
-		}
-	}
-	csp := res.Header.Get("Content-Security-Policy")
-	if !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") || res.Header.Get("X-Content-Type-Options") != "nosniff" {
-		t.Errorf("headers %v", res.Header)
-	}
-	// Everything that the page loads is there, and of this server.
-	for _, m := range regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(body, -1) {
-		if !strings.HasPrefix(m[1], "/") {
-			t.Errorf("the page loads %s", m[1])
-			continue
-		}
-		res, _ := get(t, s.URL+m[1])
-		if res.StatusCode != 200 || !strings.Contains(res.Header.Get("Cache-Control"), "immutable") {
-			t.Errorf("%s: %d %q", m[1], res.StatusCode, res.Header.Get("Cache-Control"))
-		}
-	}
-}
-
-func TestFiles(t *testing.T) {
-	sys, s := newServer(t)
-	v := sys.Add("demo/pictures/1.0.0", true, nil)
-	for _, n := range []string{"samples/a.png", "samples/a.html", "README.md", "net.caffemodel", "sub/README.md"} {
-		sys.AddFile(v, n, []byte("<html>"))
-	}
-	sys.AddFile(sys.Add("demo/secret/1.0.0", false, nil), "samples/x.png", []byte(png))
-	for path, want := range map[string]int{
-		"demo/pictures/samples/a.png": 200, "demo/pictures/README.md": 200, "demo/pictures/samples/a.html?version=1.*": 404,
-		"demo/pictures/samples/a.html?version=1.0.0": 200, "demo/pictures/net.caffemodel": 404, "demo/pictures/sub/README.md": 404,
-		"demo/pictures/samples/none": 404, "demo/secret/samples/x.png": 404, "no/such/README.md": 404, "d-d/x/README.md": 404,
-		"demo/pictures/samples/a.png?version=9.9.9": 404,
-	} {
-		if strings.HasSuffix(path, "1.*") {
-			want = 404 // the double knows exact versions only
-		}
-		res, _ := get(t, s.URL+"/files/"+path)
-		if res.StatusCode != want {
-			t.Errorf("%s: %d", path, res.StatusCode)
-		}
-		if want == 200 && strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
-			t.Errorf("%s is served as a page", path)
-		}
-	}
-}
-
-func TestErrors(t *testing.T) {
-	_, s := newServer(t)
-	res, body := get(t, s.URL+"/files/a/b/README.md")
-	if res.StatusCode != 404 || !strings.Contains(res.Header.Get("Content-Type"), "text/html") || !strings.Contains(body, "<h1>there is no such file") {
-		t.Errorf("%d %s", res.StatusCode, body)
-	}
-	res, body = get(t, s.URL+"/nothing")
-	if res.StatusCode != 404 || !json.Valid([]byte(body)) {
-		t.Errorf("%d %s", res.StatusCode, body)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/bad", nil))
+	if body := w.Body.String(); w.Code != http.StatusConflict || !strings.Contains(body, "<h1>Conflict</h1>") || !strings.Contains(body, "&lt;b&gt;taken") || !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Errorf("%d %v %s", w.Code, w.Header(), body)
 	}
 }

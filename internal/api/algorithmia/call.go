@@ -27,6 +27,9 @@ var inBand = map[stoa.Kind]string{
 // call answers POST /v1/algo/….
 func (a *API) call(w *api.Response, r *api.Request) error {
 	ref, err := parseCallPath(r.URL.EscapedPath()[len(callPrefix):])
+	if r.Caller.Account == "" {
+		return a.callGuest(w, r, ref, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -38,7 +41,46 @@ func (a *API) call(w *api.Response, r *api.Request) error {
 	if err != nil {
 		return err
 	}
-	c := stoa.Call{ID: r.ID, Ref: ref, Caller: r.Caller, Input: input, Timeout: q.timeout, Received: r.Received}
+	return a.invoke(w, r, job{ref, q, input})
+}
+
+// callGuest answers a call without a key; pathErr is what is wrong with its
+// path, which only those with a key are told.
+func (a *API) callGuest(w *api.Response, r *api.Request, ref stoa.Ref, pathErr error) error {
+	if pathErr != nil {
+		return noKey()
+	}
+	leave, err := a.admitGuest(r, ref)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	q, err := a.parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	if q.output == outputVoid {
+		return noKey() // it would run on with nobody there, and not be counted
+	}
+	q.timeout = min(q.timeout, guestTime)
+	input, err := a.readGuest(w, r)
+	if err != nil {
+		return err
+	}
+	return a.invoke(w, r, job{ref, q, input})
+}
+
+// job is a call that was read.
+type job struct {
+	ref   stoa.Ref
+	query callQuery
+	input stoa.Value
+}
+
+// invoke makes a call and writes its answer.
+func (a *API) invoke(w *api.Response, r *api.Request, j job) error {
+	q, input := j.query, j.input
+	c := stoa.Call{ID: r.ID, Ref: j.ref, Caller: r.Caller, Input: input, Timeout: q.timeout, Received: r.Received}
 	if q.output == outputVoid {
 		return a.callVoid(w, r, c)
 	}

@@ -39,11 +39,13 @@ type Publisher interface {
 	AbortPush(ctx context.Context, who stoa.Caller, push string) error
 }
 
-// Accounts makes, lists and ends keys; package account's Accounts is one.
+// Accounts makes, lists and ends keys, and makes sign-in links; package
+// account's Accounts is one.
 type Accounts interface {
 	NewKey(ctx context.Context, c stoa.Caller, user, label string, now time.Time) (account.Key, string, error)
 	Keys(ctx context.Context, c stoa.Caller) ([]account.Key, error)
 	Revoke(ctx context.Context, c stoa.Caller, id string, now time.Time) error
+	NewLink(ctx context.Context, c stoa.Caller, now time.Time) (account.Token, error)
 }
 
 // The defaults of Config, which are Algorithmia's limits.
@@ -62,7 +64,11 @@ type Config struct {
 	Invoker     invoke.Invoker
 	Catalog     Catalog
 	Publisher   Publisher
+	Drafts      Drafts
+	Drafting    Drafting
+	Previews    Previewer
 	Accounts    Accounts
+	Guests      Guests       // nil: nothing is called without a key
 	Log         *slog.Logger // of calls that nobody waits for; nil: no log
 	PublicURL   string       // such as https://stoa.example.org; "" takes the request's host
 	BodyLimit   int64        // of a call's input
@@ -113,8 +119,8 @@ func (a *API) Door() api.Door {
 		get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 		algorithm           = "/v1/algorithms/{owner}/{name}"
 	)
-	return api.Door{Name: "algorithmia", Routes: []api.Route{
-		{Method: post, Pattern: callPrefix, Ahead: true, Access: api.Keyed, Serve: a.call},
+	return api.Door{Name: "algorithmia", Routes: append(a.draftRoutes(), []api.Route{
+		{Method: post, Pattern: callPrefix, Ahead: true, Access: api.Visitors, Serve: a.call},
 
 		{Method: post, Pattern: "/v1/pushes", Access: api.Keyed, Serve: a.beginPush},
 		{Method: put, Pattern: "/v1/pushes/{id}/blobs/{sha256}", Access: api.Keyed, Serve: a.putBlob},
@@ -131,6 +137,7 @@ func (a *API) Door() api.Door {
 		{Method: get, Pattern: "/v1/keys", Access: api.Keyed, Serve: a.keys},
 		{Method: post, Pattern: "/v1/keys", Access: api.Keyed, Serve: a.newKey},
 		{Method: del, Pattern: "/v1/keys/{id}", Access: api.Keyed, Serve: a.revokeKey},
+		{Method: post, Pattern: "/v1/sign-in-links", Access: api.Keyed, Serve: a.newLink},
 		{Method: get, Pattern: "/v1/whoami", Access: api.Keyed, Serve: a.whoami},
-	}}
+	}...)}
 }

@@ -73,11 +73,33 @@ func (a *API) revokeKey(w *api.Response, r *api.Request) error {
 	return nil
 }
 
+// newLink answers POST /v1/sign-in-links.
+func (a *API) newLink(w *api.Response, r *api.Request) error {
+	t, err := a.cfg.Accounts.NewLink(r.Context(), r.Caller, time.Now())
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return api.WriteJSON(w, http.StatusCreated, struct {
+		URL     string `json:"url"`
+		Expires string `json:"expires"`
+	}{SignInURL(a.baseURL(r), t.Secret), t.Expires.UTC().Format(time.RFC3339)})
+}
+
+// SignInURL writes the URL of a sign-in link. Its token stands in the query,
+// which no log of ours writes.
+func SignInURL(base, token string) string { return base + "/sign-in?link=" + token }
+
 // whoami answers GET /v1/whoami.
 func (a *API) whoami(w *api.Response, r *api.Request) error {
+	by := "key"
+	if r.BySession {
+		by = "session"
+	}
 	return api.WriteJSON(w, http.StatusOK, struct {
 		Account string `json:"account"`
-		Key     string `json:"key"` // its id
+		Key     string `json:"key"` // its id; of a session that of the key that made it
 		Admin   bool   `json:"admin"`
-	}{r.Caller.Account, r.Caller.Key, r.Caller.Admin})
+		By      string `json:"by"` // key or session
+	}{r.Caller.Account, r.Caller.Key, r.Caller.Admin, by})
 }

@@ -25,6 +25,8 @@ import (
 var (
 	_ algorithmia.Catalog   = (*catalog.Catalog)(nil)
 	_ algorithmia.Publisher = (*catalog.Catalog)(nil)
+	_ algorithmia.Drafts    = (*catalog.Catalog)(nil)
+	_ algorithmia.Drafting  = (*catalog.Catalog)(nil)
 	_ algorithmia.Accounts  = (*account.Accounts)(nil)
 	_ api.Authenticator     = (*account.Accounts)(nil)
 )
@@ -297,7 +299,7 @@ func TestKeys(t *testing.T) {
 	s := newServer(t, algorithmia.Config{})
 	type key struct{ ID, User, Label, Prefix, Key, Revoked string }
 	_, body := s.do(t, call{method: "GET", path: "/v1/whoami"})
-	if body != `{"account":"demo","key":"key2","admin":false}`+"\n" {
+	if body != `{"account":"demo","key":"key2","admin":false,"by":"key"}`+"\n" {
 		t.Errorf("whoami: %s", body)
 	}
 	res, body := s.do(t, call{path: "/v1/keys", ctype: "application/json", body: `{"label":"laptop"}`})

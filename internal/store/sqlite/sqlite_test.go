@@ -32,6 +32,10 @@ func TestAccounts(t *testing.T) {
 	storetest.Accounts(t, func(t *testing.T) account.Store { return open(t, t.TempDir()).Accounts() })
 }
 
+func TestSessions(t *testing.T) {
+	storetest.Sessions(t, func(t *testing.T) storetest.People { return open(t, t.TempDir()).Accounts() })
+}
+
 func TestCatalog(t *testing.T) {
 	storetest.Catalog(t, func(t *testing.T) catalog.Store { return open(t, t.TempDir()).Catalog() })
 }

@@ -1,0 +1,55 @@
+package algorithm
+
+import (
+	"strings"
+
+	"github.com/alecthomas/chroma/v2"
+	"github.com/alecthomas/chroma/v2/formatters/html"
+	"github.com/alecthomas/chroma/v2/lexers"
+	"github.com/alecthomas/chroma/v2/styles"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/renderer"
+	"github.com/yuin/goldmark/util"
+)
+
+// colour gives code as HTML with a class for each kind of token; the style sheet
+// has their colours. Code in a language that nobody knows stays as it is.
+func colour(code, language string) (string, error) {
+	lexer := lexers.Get(language)
+	if lexer == nil {
+		lexer = lexers.Fallback
+	}
+	tokens, err := chroma.Coalesce(lexer).Tokenise(nil, code)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	err = html.New(html.WithClasses(true), html.PreventSurroundingPre(true)).Format(&b, styles.Fallback, tokens)
+	return b.String(), err
+}
+
+// coloured shows the code of READMEs.
+type coloured struct{}
+
+// RegisterFuncs says which nodes it shows; see renderer.NodeRenderer.
+func (c coloured) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
+	r.Register(ast.KindFencedCodeBlock, c.block)
+}
+
+func (coloured) block(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	n, ok := node.(*ast.FencedCodeBlock)
+	if !entering || !ok {
+		return ast.WalkContinue, nil
+	}
+	var code strings.Builder
+	for i := range n.Lines().Len() {
+		at := n.Lines().At(i)
+		code.Write(at.Value(source))
+	}
+	html, err := colour(code.String(), string(n.Language(source)))
+	if err != nil {
+		return ast.WalkStop, err
+	}
+	_, err = w.WriteString(`<pre tabindex="0"><code>` + html + "</code></pre>\n")
+	return ast.WalkSkipChildren, err
+}

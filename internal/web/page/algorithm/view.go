@@ -1,0 +1,215 @@
+package algorithm
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/stoa-project/stoa/internal/catalog"
+	"github.com/stoa-project/stoa/internal/importer"
+	"github.com/stoa-project/stoa/internal/manifest"
+	"github.com/stoa-project/stoa/internal/tensor"
+	"github.com/stoa-project/stoa/internal/web"
+)
+
+// view is what the page shows of a version.
+type view struct {
+	FullName     string // owner/name
+	Owner, Name  string
+	Version      string
+	Kind         string
+	Public       bool
+	Tagline      string
+	Tags         []string
+	Licence      string
+	LicenceURL   string // of the bundle's own licence text; "" for none
+	Readme       readme
+	Keyless      bool // strangers may call it
+	MayCall      bool // who looks may call it
+	Console      console
+	Snippets     []snippet
+	Report       *reportView
+	Inputs       []adapterLine
+	Outputs      []adapterLine
+	Versions     []versionLine
+	MoreVersions int
+}
+
+// readme is the README of a version as HTML.
+type readme struct {
+	HTML template.HTML
+	Rest string // address of the whole file where it is cut
+}
+
+// adapterLine says what an input or an output is, to people and to the network.
+type adapterLine struct {
+	Name    string
+	People  string // such as "a picture"
+	Network string // such as "1x3x96x96 float32"
+	Details []string
+}
+
+type versionLine struct {
+	Number, Created, Creator string
+	Public, Here             bool
+}
+
+// reportView is the import report in words.
+type reportView struct {
+	Framework, Format string
+	Files             string
+	Layers            []layerCount
+	MoreLayers        int
+	LayerSum          int
+	Parameters, MACs  string
+	Weights, Memory   string
+	Measured          string // memory that loading took; "" where nobody measured
+	Opset             int64
+	Check             *importer.Check
+	LoadTime, RunTime string
+	Notes             []string
+}
+
+type layerCount struct {
+	Name  string
+	Count int
+}
+
+func newView(site *web.Site, v *catalog.Version) *view {
+	x := &view{FullName: v.Owner + "/" + v.Name, Owner: v.Owner, Name: v.Name, Version: v.Number.String(), Kind: v.Kind, Public: v.Public, Tagline: v.Tagline}
+	m, err := manifest.FromJSON(v.Manifest)
+	if err != nil {
+		m = &manifest.Manifest{} // of an older build: the page does without
+	}
+	x.Tags, x.Licence = m.Tags, m.Licence
+	for _, f := range v.Files {
+		if up := strings.ToUpper(f.Name); strings.HasPrefix(up, "LICENCE") || strings.HasPrefix(up, "LICENSE") {
+			x.LicenceURL = web.FileURL(v, f.Name)
+		}
+	}
+	var r importer.Report
+	if json.Unmarshal(v.Report, &r) != nil || r.Framework == "" {
+		return x
+	}
+	x.Report = newReport(&r)
+	x.Inputs, x.Outputs = inputLines(site, m, &r), outputLines(site, m, &r)
+	return x
+}
+
+func inputLines(site *web.Site, m *manifest.Manifest, r *importer.Report) []adapterLine {
+	var out []adapterLine
+	for _, in := range inputsOf(m, r) {
+		l := adapterLine{Name: in.spec.Name, Network: describe(in.spec), People: site.Say("algorithm.array")}
+		if p := in.picture; p != nil {
+			l.People = site.Say("algorithm.picture")
+			l.Details = append(l.Details, site.Say("algorithm.colours", cmp.Or(p.Colour, "rgb")))
+			if p.Width > 0 && p.Height > 0 {
+				l.Details = append(l.Details, site.Say("algorithm.resized", p.Width, p.Height, cmp.Or(p.Resize, "stretch")))
+			}
+			if len(p.Mean) > 0 || len(p.Scale) > 0 {
+				l.Details = append(l.Details, site.Say("algorithm.levels", numbers(p.Mean, "0"), numbers(p.Scale, "1")))
+			}
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+func outputLines(site *web.Site, m *manifest.Manifest, r *importer.Report) []adapterLine {
+	var out []adapterLine
+	for _, o := range outputsOf(m, r) {
+		l := adapterLine{Name: o.spec.Name, Network: describe(o.spec), People: site.Say("algorithm.array")}
+		switch {
+		case o.Labels != nil:
+			l.People = site.Say("algorithm.labels")
+			if o.Labels.Threshold > 0 {
+				l.Details = append(l.Details, site.Say("algorithm.threshold", o.Labels.Threshold))
+			}
+		case o.Lab != nil || o.Picture != nil:
+			l.People = site.Say("algorithm.picture")
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// describe writes a shape and a type; N stands for a size that is free.
+func describe(s tensor.Spec) string {
+	return strings.ReplaceAll(strings.ReplaceAll(tensor.ShapeString(s.Shape), "?", "N"), "x", "×") + " " + s.DType.String()
+}
+
+func numbers(list []float64, missing string) string {
+	if len(list) == 0 {
+		return missing
+	}
+	parts := make([]string, len(list))
+	for i, f := range list {
+		parts[i] = strconv.FormatFloat(f, 'g', 4, 64)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// maxLayers is how many kinds of layers the page lists.
+const maxLayers = 12
+
+func newReport(r *importer.Report) *reportView {
+	x := &reportView{
+		Framework: r.Framework, Format: r.Format, Files: strings.Join(r.Files, ", "),
+		Parameters: count(r.Parameters), MACs: count(r.MACs), Weights: size(r.WeightBytes), Memory: size(r.MemoryBytes),
+		Opset: r.Opset, Notes: r.Notes[:min(len(r.Notes), maxLayers)],
+	}
+	for _, name := range slices.SortedFunc(maps.Keys(r.Layers), func(a, b string) int {
+		return cmp.Or(r.Layers[b]-r.Layers[a], strings.Compare(a, b))
+	}) {
+		x.LayerSum += r.Layers[name]
+		if len(x.Layers) < maxLayers {
+			x.Layers = append(x.Layers, layerCount{name, r.Layers[name]})
+		}
+	}
+	x.MoreLayers = len(r.Layers) - len(x.Layers)
+	if c := r.Check; c != nil {
+		x.Check, x.Measured = c, size(c.HostBytes)
+		x.LoadTime, x.RunTime = seconds(c.LoadSeconds), seconds(c.RunSeconds)
+	}
+	return x
+}
+
+// count writes a large number as people say it; "" for one that is not known.
+func count(n int64) string {
+	switch {
+	case n < 0:
+		return ""
+	case n < 10_000:
+		return strconv.FormatInt(n, 10)
+	case n < 1_000_000:
+		return fmt.Sprintf("%.0f k", float64(n)/1e3)
+	case n < 1_000_000_000:
+		return fmt.Sprintf("%.3g M", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.3g G", float64(n)/1e9)
+}
+
+// size writes bytes; "" for a size that is not known.
+func size(n int64) string {
+	switch {
+	case n < 0:
+		return ""
+	case n < 1<<20:
+		return fmt.Sprintf("%.0f KiB", float64(n)/(1<<10))
+	case n < 10<<30:
+		return fmt.Sprintf("%.3g MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.3g GiB", float64(n)/(1<<30))
+}
+
+func seconds(s float64) string {
+	if s < 1 {
+		return fmt.Sprintf("%.1f ms", s*1000)
+	}
+	return fmt.Sprintf("%.1f s", s)
+}
