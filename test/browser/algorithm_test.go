@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stoa-project/stoa/client"
+	"github.com/stoa-project/stoa/internal/serve/servetest"
 )
 
 // best waits for an answer of labels, and gives the first.
@@ -62,15 +63,21 @@ func TestTheWrongFile(t *testing.T) {
 	}
 }
 
-// Arrays are typed, checked while one types, and answered as a tree.
-func TestCallingWithAnArray(t *testing.T) {
-	s := start(t)
+// pushFour publishes a network of four floats.
+func pushFour(t testing.TB, s *servetest.System, as string) {
+	t.Helper()
 	if _, err := s.Push(t.Context(), client.PushRequest{
-		As: "demo/four", Manifest: "kind: model\nvisibility: public\nmodel:\n  files: [net.prototxt]\n",
+		As: as, Manifest: "kind: model\nvisibility: public\nmodel:\n  files: [net.prototxt]\n",
 		Files: []client.PushFile{{Name: "net.prototxt", Path: "../../bench/four/net.prototxt"}},
 	}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Arrays are typed, checked while one types, and answered as a tree.
+func TestCallingWithAnArray(t *testing.T) {
+	s := start(t)
+	pushFour(t, s, "demo/four")
 	b := open(t, s.URL())
 	b.visit("/algorithms/demo/four")
 	b.fill("#input-0", "[1, 2, 3")
