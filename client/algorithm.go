@@ -22,6 +22,7 @@ type Algorithm struct {
 	Version    string          `json:"version"`
 	Visibility string          `json:"visibility"` // public, private
 	Kind       string          `json:"kind"`
+	Framework  string          `json:"framework,omitempty"` // of origin; "" where it is unknown
 	Tagline    string          `json:"tagline"`
 	Tags       []string        `json:"tags,omitempty"`
 	Hash       string          `json:"hash"` // of the content
@@ -42,24 +43,52 @@ type File struct {
 
 // Query narrows a listing.
 type Query struct {
-	Owner string // "" for all, "me" for the caller
-	Text  string
-	Limit int // 0 means as many as the server gives
+	Owner     string // "" for all, "me" for the caller
+	Text      string // words that begin words of name, owner, tagline, tags or README
+	Kind      string // such as model; "" for all
+	Framework string // of origin, such as caffe; "" for all
+	Limit     int    // 0 for all that there are
 }
 
-// List gives the newest version of each algorithm that the caller may see.
+// pageSize is the most that the server gives at once.
+const pageSize = 1000
+
+// List gives the newest version of each algorithm that the caller may see: the
+// best match first, or without a text the newest. It asks for as many pages as
+// it needs.
 func (c *Client) List(ctx context.Context, q Query) ([]Algorithm, error) {
 	v := url.Values{}
-	if q.Owner != "" {
-		v.Set("owner", q.Owner)
+	for name, value := range map[string]string{"owner": q.Owner, "q": q.Text, "kind": q.Kind, "framework": q.Framework} {
+		if value != "" {
+			v.Set(name, value)
+		}
 	}
-	if q.Text != "" {
-		v.Set("q", q.Text)
+	out := []Algorithm{}
+	seen := map[string]bool{} // an algorithm that is published meanwhile moves the others on
+	for {
+		if q.Limit > 0 {
+			v.Set("limit", strconv.Itoa(min(q.Limit-len(out), pageSize)))
+		}
+		var page struct {
+			Marker  string      `json:"marker"`
+			Results []Algorithm `json:"results"`
+		}
+		if err := c.do(ctx, request{method: http.MethodGet, path: "/v1/algorithms", query: v}, nil, &page); err != nil {
+			return nil, err
+		}
+		before := len(out)
+		for _, a := range page.Results {
+			if !seen[a.ID] && (q.Limit <= 0 || len(out) < q.Limit) {
+				out = append(out, a)
+			}
+			seen[a.ID] = true
+		}
+		// A server that gives the same page for ever is not followed.
+		if page.Marker == "" || len(out) == before || len(out) == q.Limit {
+			return out, nil
+		}
+		v.Set("marker", page.Marker)
 	}
-	if q.Limit > 0 {
-		v.Set("limit", strconv.Itoa(q.Limit))
-	}
-	return list[Algorithm](ctx, c, "/v1/algorithms", v)
 }
 
 // Show gives all there is to know of the version that ref means.

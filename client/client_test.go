@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -208,6 +209,41 @@ func TestAlgorithms(t *testing.T) {
 	}
 	if _, err := c.Versions(t.Context(), "demo/echo"); stoa.KindOf(err) != stoa.NotFound {
 		t.Error(err)
+	}
+}
+
+func TestListFollowsPages(t *testing.T) {
+	var asked atomic.Int32
+	sys, c := start(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked.Add(1); h.ServeHTTP(w, r) })
+	})
+	for i := range 1500 {
+		sys.Add("demo/many"+strconv.Itoa(i)+"/1.0.0", true, nil).Algorithm = strconv.Itoa(i)
+	}
+	for _, tc := range []struct {
+		q          client.Query
+		want, asks int
+	}{
+		{client.Query{Text: "many"}, 1500, 2},
+		{client.Query{Text: "many", Limit: 1200}, 1200, 2},
+		{client.Query{Text: "many", Limit: 1000}, 1000, 1},
+		{client.Query{Text: "many", Kind: "model", Framework: "none", Limit: 3}, 3, 1},
+		{client.Query{Text: "many", Framework: "caffe"}, 0, 1},
+	} {
+		asked.Store(0)
+		got, err := c.List(t.Context(), tc.q)
+		if err != nil || len(got) != tc.want || int(asked.Load()) != tc.asks {
+			t.Errorf("%+v: %d in %d requests, %v", tc.q, len(got), asked.Load(), err)
+		}
+	}
+	// A server that never comes to an end is left.
+	loop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		_, _ = io.WriteString(w, `{"marker":"m`+strconv.Itoa(int(asked.Load()))+`","results":[{"id":"1"}]}`)
+	}))
+	defer loop.Close()
+	if got, err := connect(t, loop.URL).List(t.Context(), client.Query{}); err != nil || len(got) != 1 {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 

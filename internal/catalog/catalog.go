@@ -105,12 +105,13 @@ type Push struct {
 
 // Config is what a Catalog needs.
 type Config struct {
-	Store    Store
-	Blobs    blob.Store
-	Builder  Builder
-	Staging  string           // folder for open pushes; emptied at start
-	Now      func() time.Time // nil: time.Now
-	MaxBytes int64            // of the files of one push, together; 0: 16 GiB
+	Store     Store
+	Blobs     blob.Store
+	Builder   Builder
+	Inspector Inspector        // of drafts; nil: none are inspected
+	Staging   string           // folder for open pushes and drafts; emptied at start
+	Now       func() time.Time // nil: time.Now
+	MaxBytes  int64            // of the files of one push or draft, together; 0: 16 GiB
 }
 
 // defaultMaxBytes is far above the models that one machine runs on its CPU, and
@@ -123,8 +124,9 @@ type Catalog struct {
 	known cache
 	pins  pins
 
-	mu     sync.Mutex // guards pushes and the changing fields of each
+	mu     sync.Mutex // guards pushes and drafts, and the changing fields of each
 	pushes map[string]*push
+	drafts map[string]*draft
 }
 
 // New makes the room and empties the staging folder. It is best on the file
@@ -143,7 +145,7 @@ func New(cfg Config) (*Catalog, error) {
 		e := stoa.AsError(blob.WriteError(err))
 		return nil, stoa.Wrap(e.Kind, err, "the staging folder %s can not be used", cfg.Staging)
 	}
-	return &Catalog{cfg: cfg, pushes: map[string]*push{}}, nil
+	return &Catalog{cfg: cfg, pushes: map[string]*push{}, drafts: map[string]*draft{}}, nil
 }
 
 func emptyFolder(dir string) error {

@@ -108,6 +108,7 @@ type env struct {
 	blobs   *fs.Store
 	plain   *plainBlobs // nil unless asked for
 	builder *builder
+	look    func(ctx context.Context, j catalog.InspectJob) (catalog.Inspection, error)
 	staging string
 	mu      sync.Mutex
 	now     time.Time
@@ -130,6 +131,7 @@ func newEnv(t testing.TB, plain bool) *env {
 		t.Fatal(err)
 	}
 	cfg := catalog.Config{Store: e.store, Blobs: e.blobs, Builder: e.builder, Staging: e.staging, Now: e.clock, MaxBytes: 10_000_000}
+	cfg.Inspector = e
 	if plain {
 		e.plain = &plainBlobs{Store: e.blobs}
 		e.plain.full.Store(1 << 30)
@@ -139,6 +141,11 @@ func newEnv(t testing.TB, plain bool) *env {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// Inspect is catalog.Inspector's.
+func (e *env) Inspect(ctx context.Context, j catalog.InspectJob) (catalog.Inspection, error) {
+	return e.look(ctx, j)
 }
 
 func (e *env) clock() time.Time {

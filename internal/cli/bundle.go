@@ -134,7 +134,7 @@ func (s *source) bundleFiles(named []string) (map[string]string, error) {
 
 // path gives the path of a file of the bundle, after checking that it is one.
 func (s *source) path(name string) (string, error) {
-	if isHidden(name) {
+	if manifest.IsHidden(name) {
 		return "", stoa.Errorf(stoa.Invalid, "%s is hidden: hidden files are not pushed, give it another name", name)
 	}
 	if s.dir == "" {
@@ -166,10 +166,6 @@ func (s *source) path(name string) (string, error) {
 	return p, nil
 }
 
-func isHidden(name string) bool {
-	return slices.ContainsFunc(strings.Split(name, "/"), func(part string) bool { return strings.HasPrefix(part, ".") })
-}
-
 // papers lists README, licence and notice files, and the samples.
 func (s *source) papers() ([]string, error) {
 	entries, err := fs.ReadDir(s.fsys(), ".")
@@ -178,7 +174,7 @@ func (s *source) papers() ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		if !e.IsDir() && isPaper(e.Name()) {
+		if !e.IsDir() && manifest.IsPaper(e.Name()) {
 			out = append(out, e.Name())
 		}
 	}
@@ -205,16 +201,6 @@ func (s *source) papers() ([]string, error) {
 		return nil, stoa.Wrap(stoa.Invalid, err, "samples cannot be read: %v", plainCause(err))
 	}
 	return out, nil
-}
-
-func isPaper(name string) bool {
-	upper := strings.ToUpper(name)
-	for _, p := range []string{"README", "LICENSE", "LICENCE", "NOTICE"} {
-		if strings.HasPrefix(upper, p) {
-			return true
-		}
-	}
-	return false
 }
 
 // looseFS is single files, wherever they are, as one flat folder.

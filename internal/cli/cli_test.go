@@ -130,7 +130,7 @@ func TestEveryCommand(t *testing.T) {
 
 // TestEveryCommandIsThere, and helps.
 func TestEveryCommandIsThere(t *testing.T) {
-	for name := range strings.FieldsSeq("serve init push call ls show versions rm inspect import keys login doctor") {
+	for name := range strings.FieldsSeq("serve init push call ls show versions rm inspect preview import keys login doctor") {
 		var out, errs bytes.Buffer
 		code := cli.Run(t.Context(), []string{name, "--help"}, cli.Env{Stdout: &out, Stderr: &errs}, cli.Deps{})
 		if code != 0 || errs.Len() > 0 || !strings.Contains(out.String(), "Examples:\n") || !strings.Contains(out.String(), "stoa "+name) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/manifest"
+	"github.com/stoa-project/stoa/internal/sketch"
 )
 
 func (a *app) initCommand() *cobra.Command {
@@ -78,20 +79,7 @@ func nameFromFolder(dir string) string {
 	if err != nil {
 		return "net"
 	}
-	name := strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '_':
-			return r
-		case r == '-', r == '.', r == ' ':
-			return '_'
-		}
-		return -1
-	}, filepath.Base(abs))
-	name = strings.TrimLeft(name, "0123456789_")
-	if name == "" || len(name) > 100 {
-		return "net"
-	}
-	return name
+	return sketch.Name(filepath.Base(abs))
 }
 
 // exampleManifest is a manifest that is valid, and says in comments what to

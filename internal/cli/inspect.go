@@ -78,7 +78,7 @@ func importSource(paths []string) (*source, importer.Options, error) {
 func (s *source) candidates() []string {
 	var out []string
 	for n := range s.files {
-		if !isPaper(n) && !isHidden(n) {
+		if !manifest.IsPaper(n) && !manifest.IsHidden(n) {
 			out = append(out, n)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/fleet"
+	"github.com/stoa-project/stoa/internal/media"
 	"github.com/stoa-project/stoa/internal/wire"
 	"github.com/stoa-project/stoa/internal/worker"
 	"github.com/stoa-project/stoa/internal/worker/workertest"
@@ -115,4 +116,13 @@ func newFleet(t *testing.T, cfg fleet.Config) *fleet.Fleet {
 	f := fleet.New(cfg)
 	t.Cleanup(func() { _ = f.Stop(context.Background()) })
 	return f
+}
+
+// Preview is worker.Previewer's, where the engine is one.
+func (m mortal) Preview(ctx context.Context, j worker.PreviewJob) (media.Preview, error) {
+	p, ok := m.Engine.(worker.Previewer)
+	if !ok {
+		return media.Preview{}, stoa.Errorf(stoa.Unsupported, "no previews")
+	}
+	return p.Preview(ctx, j)
 }

@@ -90,6 +90,25 @@ func (m *Manifest) FileNames() []string {
 	return out
 }
 
+// Holds tells whether a file of an author's folder belongs into the bundle: those
+// that the manifest names, README, licence and notice files, and the samples.
+// Hidden files never do.
+func (m *Manifest) Holds(name string) bool {
+	return !IsHidden(name) && (slices.Contains(m.FileNames(), name) || IsPaper(name) || strings.HasPrefix(name, "samples/"))
+}
+
+// IsPaper tells whether a file is a README, a licence or a notice of a bundle.
+func IsPaper(name string) bool {
+	upper := strings.ToUpper(name)
+	return !strings.Contains(name, "/") && slices.ContainsFunc([]string{"README", "LICENSE", "LICENCE", "NOTICE"},
+		func(p string) bool { return strings.HasPrefix(upper, p) })
+}
+
+// IsHidden tells whether a file, or a folder that it is in, begins with a dot.
+func IsHidden(name string) bool {
+	return slices.ContainsFunc(strings.Split(name, "/"), func(part string) bool { return strings.HasPrefix(part, ".") })
+}
+
 // Public tells whether everybody may see and call the algorithm.
 func (m *Manifest) Public() bool { return m.Visibility == "public" }
 

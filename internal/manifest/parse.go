@@ -37,8 +37,15 @@ type Problem struct {
 	Msg    string `json:"msg"`
 }
 
-// String gives it as compilers do: file:line:column: message.
+// String gives it as compilers do: file:line:column: message. A problem that is
+// no line's has none, nor one that is no file's.
 func (p Problem) String() string {
+	switch {
+	case p.File == "":
+		return p.Msg
+	case p.Line == 0:
+		return p.File + ": " + p.Msg
+	}
 	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Msg)
 }
 
@@ -227,19 +234,35 @@ func (d *decoder) parse(data []byte) (body ast.Node) {
 // fault adds what check found, where its field stands, or else the nearest
 // thing around it.
 func (d *decoder) fault(f fault) {
-	field := f.Field
+	msg := f.Msg
+	if f.Field != "" {
+		msg = f.Field + ": " + msg
+	}
+	d.at(d.nearest(f.Field), f.Field, "%s", msg)
+}
+
+// nearest gives the place of a field, or else of what is around it.
+func (d *decoder) nearest(field string) position {
 	for {
-		if p, ok := d.where[field]; ok || field == "" {
-			if !ok {
-				p = position{1, 1}
-			}
-			msg := f.Msg
-			if f.Field != "" {
-				msg = f.Field + ": " + msg
-			}
-			d.at(p, f.Field, "%s", msg)
-			return
+		if p, ok := d.where[field]; ok {
+			return p
+		}
+		if field == "" {
+			return position{1, 1}
 		}
 		field = field[:max(strings.LastIndexByte(field, '.'), strings.LastIndexByte(field, '['), 0)]
 	}
+}
+
+// Locate gives line and column of a field, such as "input[0].picture.width", in
+// a manifest that Parse takes, or else of what is around it.
+func Locate(data []byte, field string) (line, column int) {
+	d := &decoder{where: map[string]position{}}
+	if d.guard(data) {
+		if body := d.parse(data); body != nil {
+			d.document(body, new(Manifest))
+		}
+	}
+	p := d.nearest(field)
+	return p.line, p.column
 }

@@ -42,9 +42,15 @@ func (b *builder) Build(ctx context.Context, j catalog.BuildJob) (catalog.BuildR
 	if err != nil {
 		return catalog.BuildResult{}, err
 	}
-	job, err := json.Marshal(childJob{Dir: j.Dir, Out: j.Out, Manifest: j.Manifest, Library: b.cfg.Library, Memory: memory})
+	a, err := b.child(ctx, childJob{Dir: j.Dir, Out: j.Out, Manifest: j.Manifest, Library: b.cfg.Library, Memory: memory})
+	return catalog.BuildResult{Files: a.Files, Report: a.Report}, err
+}
+
+// child runs an import child, whose error is what the author should read.
+func (b *builder) child(ctx context.Context, j childJob) (a childAnswer, err error) {
+	job, err := json.Marshal(j)
 	if err != nil {
-		return catalog.BuildResult{}, stoa.Wrap(stoa.Internal, err, "the import cannot be told what to do")
+		return a, stoa.Wrap(stoa.Internal, err, "the import cannot be told what to do")
 	}
 	args := append([]string{}, b.cfg.Self[1:]...)
 	cmd := exec.CommandContext(ctx, b.cfg.Self[0], append(args, importWord)...)
@@ -59,16 +65,15 @@ func (b *builder) Build(ctx context.Context, j catalog.BuildJob) (catalog.BuildR
 		err = cmd.Wait()
 	}
 	if err != nil {
-		return catalog.BuildResult{}, b.died(ctx, err, stderr.String(), memory)
+		return a, b.died(ctx, err, stderr.String(), j.Memory)
 	}
-	var a childAnswer
 	if err := json.Unmarshal(stdout.Bytes(), &a); err != nil {
-		return catalog.BuildResult{}, stoa.Wrap(stoa.Invalid, err, "the import gave no answer that can be read: the model files made it fail")
+		return a, stoa.Wrap(stoa.Invalid, err, "the import gave no answer that can be read: the model files made it fail")
 	}
 	if a.Error != nil {
-		return catalog.BuildResult{}, a.Error
+		return childAnswer{}, a.Error
 	}
-	return catalog.BuildResult{Files: a.Files, Report: a.Report}, nil
+	return a, nil
 }
 
 // importBase is what an import takes before it reads anything: the stacks of its

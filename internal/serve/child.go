@@ -18,6 +18,7 @@ import (
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/blob"
 	"github.com/stoa-project/stoa/internal/blob/fs"
+	"github.com/stoa-project/stoa/internal/catalog"
 	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/worker"
 	"github.com/stoa-project/stoa/internal/worker/ort"
@@ -141,8 +142,10 @@ func (f localFetcher) Fetch(_ context.Context, file blob.File) (string, error) {
 
 // childJob is what an import child reads on its standard input.
 type childJob struct {
-	Dir      string          `json:"dir"` // the bundle's files
-	Out      string          `json:"out"` // for what workers load
+	Look     bool            `json:"look,omitempty"` // say what is there, and make nothing
+	Name     string          `json:"name,omitempty"` // of what is looked at
+	Dir      string          `json:"dir"`            // the bundle's files
+	Out      string          `json:"out"`            // for what workers load
 	Manifest json.RawMessage `json:"manifest"`
 	Library  string          `json:"library"`
 	Memory   int64           `json:"memory"`
@@ -150,13 +153,15 @@ type childJob struct {
 
 // childAnswer is what it writes on its standard output.
 type childAnswer struct {
-	Files  []string        `json:"files,omitempty"`
-	Report json.RawMessage `json:"report,omitempty"`
-	Error  *stoa.Error     `json:"error,omitempty"`
+	Files      []string            `json:"files,omitempty"`
+	Report     json.RawMessage     `json:"report,omitempty"`
+	Inspection *catalog.Inspection `json:"inspection,omitempty"` // of a look
+	Error      *stoa.Error         `json:"error,omitempty"`
 }
 
 // ImportChildMain is an import process: it reads a job, imports the model, runs
-// its sample once, and answers.
+// its sample once, and answers. Of a job that is a look it only says what is
+// there.
 func ImportChildMain(ctx context.Context, in io.Reader, out io.Writer) error {
 	var job childJob
 	if err := json.NewDecoder(in).Decode(&job); err != nil {
@@ -165,7 +170,11 @@ func ImportChildMain(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := sandbox.Apply(sandbox.Limits{Memory: job.Memory, Files: 256}); err != nil {
 		return err
 	}
-	answer, err := runImport(ctx, job)
+	run := runImport
+	if job.Look {
+		run = runLook
+	}
+	answer, err := run(ctx, job)
 	if err != nil {
 		answer = childAnswer{Error: stoa.AsError(err)}
 	}

@@ -101,8 +101,9 @@ func (s *System) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	build := &builder{&s.cfg}
 	cat, err := catalog.New(catalog.Config{
-		Store: s.db.Catalog(), Blobs: blobs, Builder: &builder{&s.cfg}, Staging: filepath.Join(s.cfg.Data, stagingDir),
+		Store: s.db.Catalog(), Blobs: blobs, Builder: build, Inspector: newInspector(build), Staging: filepath.Join(s.cfg.Data, stagingDir),
 	})
 	if err != nil {
 		return err
@@ -128,6 +129,7 @@ func (s *System) assemble(ctx context.Context) error {
 	calls := invoke.New(&targets{catalog: cat, fleet: s.fleet}, metrics)
 	s.calls = algorithmia.New(algorithmia.Config{
 		Invoker: calls, Catalog: cat, Publisher: cat, Accounts: accounts, Log: s.cfg.Log,
+		Drafts: cat, Drafting: cat, Previews: previews{s.fleet},
 		Guests:    countedGuests{s.strangers, metrics},
 		PublicURL: s.cfg.PublicURL, BodyLimit: s.cfg.BodyLimit, ResultLimit: s.cfg.ResultLimit,
 	})

@@ -35,8 +35,10 @@ func (c *Catalog) Publish(ctx context.Context, v catalog.Version, bump stoa.Bump
 	)
 	err := c.db.write(ctx, func(tx *sql.Tx) error {
 		var err error
-		out, created, err = c.publish(ctx, tx, v, bump)
-		return err
+		if out, created, err = insert(ctx, tx, v, bump); err != nil || !created {
+			return err
+		}
+		return c.show(ctx, tx, out.Algorithm)
 	})
 	if err != nil {
 		return catalog.Version{}, false, err
@@ -44,7 +46,8 @@ func (c *Catalog) Publish(ctx context.Context, v catalog.Version, bump stoa.Bump
 	return out, created, nil
 }
 
-func (c *Catalog) publish(ctx context.Context, tx *sql.Tx, v catalog.Version, bump stoa.Bump) (catalog.Version, bool, error) {
+// insert is Publish without the algorithm's face.
+func insert(ctx context.Context, tx *sql.Tx, v catalog.Version, bump stoa.Bump) (catalog.Version, bool, error) {
 	highest, err := claim(ctx, tx, &v)
 	if err != nil {
 		return catalog.Version{}, false, err
@@ -62,7 +65,7 @@ func (c *Catalog) publish(ctx context.Context, tx *sql.Tx, v catalog.Version, bu
 		}
 		v.Readme = ""
 	}
-	return v, true, c.show(ctx, tx, v.Algorithm)
+	return v, true, nil
 }
 
 // claim finds or makes the algorithm of v, fills its names into v, and gives the

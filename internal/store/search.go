@@ -196,29 +196,50 @@ type face struct {
 	created   int64
 }
 
-// show makes the face of an algorithm what its versions say it is. It is part of
-// the transaction that changed them.
+// entry is a row of the full-text index.
+type entry struct {
+	doc                  int64
+	names, about, readme string
+}
+
+// show makes the face of an algorithm what its versions say it is, in the table
+// and in the index. It is part of the transaction that changed them.
 func (c *Catalog) show(ctx context.Context, tx *sql.Tx, algorithm string) error {
+	e, err := c.showFace(ctx, tx, algorithm)
+	if err != nil || e == nil {
+		return err
+	}
+	return c.put(ctx, tx, e)
+}
+
+func (c *Catalog) put(ctx context.Context, tx *sql.Tx, e *entry) error {
+	_, err := tx.ExecContext(ctx, c.text.Put, e.doc, e.names, e.about, e.readme)
+	return err
+}
+
+// showFace is show for the table alone, and gives what is to be put into the
+// index; nil for nothing.
+func (c *Catalog) showFace(ctx context.Context, tx *sql.Tx, algorithm string) (*entry, error) {
 	var doc int64
 	var shown string
 	err := tx.QueryRowContext(ctx, `SELECT doc, version FROM faces WHERE algorithm = $1`, algorithm).Scan(&doc, &shown)
 	had := err == nil
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return err
+		return nil, err
 	}
 	f, err := faceOf(ctx, tx, algorithm)
 	switch {
 	case errors.Is(err, sql.ErrNoRows) && had:
-		return c.hide(ctx, tx, doc)
+		return nil, c.hide(ctx, tx, doc)
 	case errors.Is(err, sql.ErrNoRows):
-		return nil
+		return nil, nil
 	case err != nil:
-		return err
+		return nil, err
 	case had && shown == f.version:
-		return nil
+		return nil, nil
 	case !had:
 		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(doc), 0) + 1 FROM faces`).Scan(&doc); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if _, err := tx.ExecContext(ctx,
@@ -228,15 +249,18 @@ func (c *Catalog) show(ctx context.Context, tx *sql.Tx, algorithm string) error 
 		framework = excluded.framework, created = excluded.created`,
 		doc, algorithm, f.version, strings.ToLower(f.owner), strings.ToLower(f.name), f.public,
 		strings.ToLower(f.kind), strings.ToLower(f.framework), f.created); err != nil {
-		return err
+		return nil, err
 	}
 	var m struct {
 		Tags []string `json:"tags"`
 	}
 	_ = json.Unmarshal([]byte(f.manifest), &m) // the catalogue checked it; without tags, the rest is found
-	names := strings.Join(append(nameWords(f.owner), nameWords(f.name)...), " ")
-	_, err = tx.ExecContext(ctx, c.text.Put, doc, names, f.tagline+"\n"+strings.Join(m.Tags, "\n"), f.readme)
-	return err
+	return &entry{
+		doc:    doc,
+		names:  strings.Join(append(nameWords(f.owner), nameWords(f.name)...), " "),
+		about:  f.tagline + "\n" + strings.Join(m.Tags, "\n"),
+		readme: f.readme,
+	}, nil
 }
 
 // hide takes away a face.
@@ -323,12 +347,30 @@ func (db *DB) index(ctx context.Context) error {
 			if err := fillFrameworks(ctx, tx, algorithm); err != nil {
 				return err
 			}
-			if err := c.show(ctx, tx, algorithm); err != nil {
-				return err
-			}
 		}
-		return nil
+		return c.showAll(ctx, tx, lacking)
 	})
+}
+
+// showAll is show for many: the index is written to last, since SQLite writes it
+// out before each other statement that might have to be taken back.
+func (c *Catalog) showAll(ctx context.Context, tx *sql.Tx, algorithms []string) error {
+	entries := make([]*entry, 0, len(algorithms))
+	for _, algorithm := range algorithms {
+		e, err := c.showFace(ctx, tx, algorithm)
+		if err != nil {
+			return err
+		}
+		if e != nil {
+			entries = append(entries, e)
+		}
+	}
+	for _, e := range entries {
+		if err := c.put(ctx, tx, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func lackFaces(ctx context.Context, tx *sql.Tx) ([]string, error) {
@@ -377,11 +419,14 @@ func texts(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]string
 // need many. Where one of them fails, none is published.
 func (c *Catalog) PublishAll(ctx context.Context, vs []catalog.Version) error {
 	return c.db.write(ctx, func(tx *sql.Tx) error {
-		for _, v := range vs {
-			if _, _, err := c.publish(ctx, tx, v, stoa.BumpMinor); err != nil {
+		ids := make([]string, len(vs))
+		for i, v := range vs {
+			out, _, err := insert(ctx, tx, v, stoa.BumpMinor)
+			if err != nil {
 				return err
 			}
+			ids[i] = out.Algorithm
 		}
-		return nil
+		return c.showAll(ctx, tx, ids)
 	})
 }

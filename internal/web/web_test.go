@@ -1,7 +1,12 @@
 package web_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +14,8 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/api"
 	"github.com/stoa-project/stoa/internal/web"
 )
 
@@ -105,5 +112,72 @@ func TestSayFillsIn(t *testing.T) {
 	}
 	if got := site.Say("site.name"); got != "Stoa" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestAssetsAreSmall holds scripts and styles to what a slow line carries at
+// once, and serves them packed to who can unpack.
+func TestAssetsAreSmall(t *testing.T) {
+	site, err := web.New(web.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := api.New(api.Config{Doors: []api.Door{site.Door()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, r := range site.Door().Routes {
+		plain, packed := fetch(t, h, r.Pattern, ""), fetch(t, h, r.Pattern, "br, gzip")
+		z, err := gzip.NewReader(packed.Body)
+		if err != nil {
+			t.Fatalf("%s: %v", r.Pattern, err)
+		}
+		size := packed.Body.Len()
+		b, err := io.ReadAll(z)
+		if err != nil || !bytes.Equal(b, plain.Body.Bytes()) || packed.Header().Get("Content-Encoding") != "gzip" || plain.Header().Get("Content-Encoding") != "" {
+			t.Errorf("%s: packed and plain differ, %v", r.Pattern, err)
+		}
+		if cc := plain.Header().Get("Cache-Control"); !strings.Contains(cc, "immutable") || plain.Header().Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%s: %v", r.Pattern, plain.Header())
+		}
+		if strings.HasSuffix(r.Pattern, ".js") {
+			total += size
+		}
+	}
+	if total > 40_000 {
+		t.Errorf("all scripts together have %d bytes, packed", total)
+	}
+}
+
+func fetch(t *testing.T, h http.Handler, path, encoding string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.Header.Set("Accept-Encoding", encoding)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		t.Fatalf("%s: %d", path, w.Code)
+	}
+	return w
+}
+
+func TestErrorsArePages(t *testing.T) {
+	site, err := web.New(web.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := api.New(api.Config{Doors: []api.Door{site.Door(api.Route{
+		Method: http.MethodGet, Pattern: "/bad", Access: api.Anyone, Serve: func(*api.Response, *api.Request) error {
+			return stoa.Errorf(stoa.Conflict, "<b>taken</b>")
+		},
+	})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/bad", nil))
+	if body := w.Body.String(); w.Code != http.StatusConflict || !strings.Contains(body, "<h1>Conflict</h1>") || !strings.Contains(body, "&lt;b&gt;taken") || !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Errorf("%d %v %s", w.Code, w.Header(), body)
 	}
 }

@@ -16,6 +16,7 @@ const (
 	methodRun
 	methodUnload
 	methodStats
+	methodPreview
 )
 
 // Hello is what a worker says of itself when the supervisor connects.
@@ -82,6 +83,8 @@ func (s server) handle(ctx context.Context, method uint8, body []byte) ([][]byte
 			return nil, err
 		}
 		return jsonReply(st)
+	case methodPreview:
+		return s.preview(ctx, body)
 	}
 	return nil, stoa.Errorf(stoa.Unsupported, "the worker does not know method %d", method)
 }

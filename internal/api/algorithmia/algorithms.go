@@ -1,8 +1,10 @@
 package algorithmia
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +24,7 @@ type algorithm struct {
 	Version    string          `json:"version"`
 	Visibility string          `json:"visibility"` // public, private
 	Kind       string          `json:"kind"`
+	Framework  string          `json:"framework,omitempty"` // of origin
 	Tagline    string          `json:"tagline"`
 	Tags       []string        `json:"tags,omitempty"`
 	Hash       string          `json:"hash"`
@@ -51,7 +54,7 @@ func (a *API) brief(r *api.Request, v *catalog.Version) algorithm {
 	_ = json.Unmarshal(v.Manifest, &m) // the catalogue checked it; without tags a listing is still right
 	return algorithm{
 		ID: v.Algorithm, Owner: v.Owner, Name: v.Name, Version: v.Number.String(), Visibility: visibility,
-		Kind: v.Kind, Tagline: v.Tagline, Tags: m.Tags, Hash: v.Hash, Creator: v.Creator,
+		Kind: v.Kind, Framework: v.Framework, Tagline: v.Tagline, Tags: m.Tags, Hash: v.Hash, Creator: v.Creator,
 		Created: v.Created.UTC().Format(time.RFC3339), URL: a.callURL(r, v),
 	}
 }
@@ -77,33 +80,99 @@ func (a *API) baseURL(r *api.Request) string {
 	return "http://" + r.Host
 }
 
-// list answers GET /v1/algorithms?q=&owner=&limit=.
+// foundPage is a page of a search. The numbers are of all its pages.
+type foundPage struct {
+	page[algorithm]
+	Total      int            `json:"total"`
+	Kinds      map[string]int `json:"kinds"`
+	Frameworks map[string]int `json:"frameworks"`
+}
+
+// list answers GET /v1/algorithms?q=&owner=&kind=&framework=&limit=&marker=.
 func (a *API) list(w *api.Response, r *api.Request) error {
 	params := r.URL.Query()
-	q := catalog.Query{Owner: params.Get("owner"), Text: params.Get("q")}
-	if q.Owner == "me" {
-		q.Owner = r.Caller.Account
-	}
-	if s := params.Get("limit"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 || n > 1000 {
-			return stoa.Errorf(stoa.Invalid, "limit=%.40s: write a number from 1 to 1000", s)
-		}
-		q.Limit = n
-	}
-	found, err := a.cfg.Catalog.List(r.Context(), r.Caller, q)
+	q, err := listQuery(params, r.Caller)
 	if err != nil {
 		return err
 	}
-	return a.writePage(w, r, found)
-}
-
-func (a *API) writePage(w *api.Response, r *api.Request, found []*catalog.Version) error {
-	out := page[algorithm]{Results: make([]algorithm, 0, len(found))}
-	for _, v := range found {
-		out.Results = append(out.Results, a.brief(r, v))
+	found, err := a.cfg.Catalog.Search(r.Context(), r.Caller, q)
+	if err != nil {
+		return err
+	}
+	out := foundPage{Total: found.Total, Kinds: counts(found.Kinds), Frameworks: counts(found.Frameworks)}
+	out.Results = a.briefs(r, found.Versions)
+	if next := q.Offset + len(found.Versions); len(found.Versions) > 0 && next < found.Total {
+		marker := writeMarker(next)
+		params.Set("marker", marker)
+		link := a.baseURL(r) + r.URL.Path + "?" + params.Encode()
+		out.Marker, out.NextLink = &marker, &link
 	}
 	return api.WriteJSON(w, http.StatusOK, out)
+}
+
+func listQuery(params url.Values, who stoa.Caller) (catalog.Query, error) {
+	q := catalog.Query{
+		Owner: params.Get("owner"), Text: params.Get("q"), Kind: params.Get("kind"), Framework: params.Get("framework"),
+		Limit: maxListed,
+	}
+	if q.Owner == "me" {
+		q.Owner = who.Account
+	}
+	if s := params.Get("limit"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > maxListed {
+			return q, stoa.Errorf(stoa.Invalid, "limit=%.40s: write a number from 1 to %d", s, maxListed)
+		}
+		q.Limit = n
+	}
+	if s := params.Get("marker"); s != "" {
+		n, ok := readMarker(s)
+		if !ok {
+			return q, stoa.Errorf(stoa.Invalid, "marker=%.40s is none that a page gave: take it from there as it is, or leave it out to begin anew", s)
+		}
+		q.Offset = n
+	}
+	return q, nil
+}
+
+// maxListed is a page of Algorithmia's listings.
+const maxListed = 1000
+
+// A marker says how many come before the next page. It is written so that
+// nobody counts on that.
+const markerPrefix = "after:"
+
+func writeMarker(n int) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(markerPrefix + strconv.Itoa(n)))
+}
+
+func readMarker(s string) (int, bool) {
+	if len(s) > 40 {
+		return 0, false
+	}
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil {
+		return 0, false
+	}
+	digits, ok := strings.CutPrefix(string(b), markerPrefix)
+	n, err := strconv.Atoi(digits)
+	return n, ok && err == nil && n > 0 && writeMarker(n) == s
+}
+
+func counts(fs []catalog.Facet) map[string]int {
+	out := make(map[string]int, len(fs))
+	for _, f := range fs {
+		out[f.Name] = f.Count
+	}
+	return out
+}
+
+func (a *API) briefs(r *api.Request, vs []*catalog.Version) []algorithm {
+	out := make([]algorithm, 0, len(vs))
+	for _, v := range vs {
+		out = append(out, a.brief(r, v))
+	}
+	return out
 }
 
 // pathRef reads the reference of a management route, whose version stands in
@@ -154,7 +223,7 @@ func (a *API) versions(w *api.Response, r *api.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.writePage(w, r, found)
+	return api.WriteJSON(w, http.StatusOK, page[algorithm]{Results: a.briefs(r, found)})
 }
 
 // remove answers DELETE of an algorithm or of one version.

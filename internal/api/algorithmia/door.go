@@ -25,7 +25,7 @@ import (
 // one. It is declared here so that the door can be tested without a store.
 type Catalog interface {
 	Resolve(ctx context.Context, who stoa.Caller, ref stoa.Ref) (*catalog.Version, error)
-	List(ctx context.Context, who stoa.Caller, q catalog.Query) ([]*catalog.Version, error)
+	Search(ctx context.Context, who stoa.Caller, q catalog.Query) (catalog.Found, error)
 	Versions(ctx context.Context, who stoa.Caller, ref stoa.Ref) ([]*catalog.Version, error)
 	Remove(ctx context.Context, who stoa.Caller, ref stoa.Ref) error
 	OpenFile(ctx context.Context, who stoa.Caller, ref stoa.Ref, name string) (blob.Content, error)
@@ -64,6 +64,9 @@ type Config struct {
 	Invoker     invoke.Invoker
 	Catalog     Catalog
 	Publisher   Publisher
+	Drafts      Drafts
+	Drafting    Drafting
+	Previews    Previewer
 	Accounts    Accounts
 	Guests      Guests       // nil: nothing is called without a key
 	Log         *slog.Logger // of calls that nobody waits for; nil: no log
@@ -116,7 +119,7 @@ func (a *API) Door() api.Door {
 		get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 		algorithm           = "/v1/algorithms/{owner}/{name}"
 	)
-	return api.Door{Name: "algorithmia", Routes: []api.Route{
+	return api.Door{Name: "algorithmia", Routes: append(a.draftRoutes(), []api.Route{
 		{Method: post, Pattern: callPrefix, Ahead: true, Access: api.Visitors, Serve: a.call},
 
 		{Method: post, Pattern: "/v1/pushes", Access: api.Keyed, Serve: a.beginPush},
@@ -136,5 +139,5 @@ func (a *API) Door() api.Door {
 		{Method: del, Pattern: "/v1/keys/{id}", Access: api.Keyed, Serve: a.revokeKey},
 		{Method: post, Pattern: "/v1/sign-in-links", Access: api.Keyed, Serve: a.newLink},
 		{Method: get, Pattern: "/v1/whoami", Access: api.Keyed, Serve: a.whoami},
-	}}
+	}...)}
 }

@@ -4,10 +4,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/account"
@@ -21,6 +25,8 @@ import (
 var (
 	_ algorithmia.Catalog   = (*catalog.Catalog)(nil)
 	_ algorithmia.Publisher = (*catalog.Catalog)(nil)
+	_ algorithmia.Drafts    = (*catalog.Catalog)(nil)
+	_ algorithmia.Drafting  = (*catalog.Catalog)(nil)
 	_ algorithmia.Accounts  = (*account.Accounts)(nil)
 	_ api.Authenticator     = (*account.Accounts)(nil)
 )
@@ -125,6 +131,59 @@ func TestPush(t *testing.T) {
 	for _, bad := range []string{"", "null[]", `{"manifest":1}`, `{"surprise":1}`, `{} {}`} {
 		if res, body := s.do(t, call{path: "/v1/pushes", ctype: "application/json", body: bad}); res.StatusCode != 400 {
 			t.Errorf("%q: %d %s", bad, res.StatusCode, body)
+		}
+	}
+}
+
+// Pages are followed by their links and by their markers, and keep what was
+// asked for.
+func TestPages(t *testing.T) {
+	s := newServer(t, algorithmia.Config{})
+	for i := range 7 {
+		v := s.sys.Add(fmt.Sprintf("demo/page%d/1.0.0", i), true, nil)
+		if i < 5 {
+			v.Framework = "caffe"
+		}
+	}
+	type page struct {
+		Results           []struct{ Name, Framework string }
+		Marker            *string
+		NextLink          *string `json:"next_link"`
+		Total             int
+		Kinds, Frameworks map[string]int
+	}
+	var names []string
+	path := "/v1/algorithms?q=page&framework=caffe&kind=model&limit=2"
+	for range 3 {
+		_, body := s.do(t, call{method: "GET", path: path})
+		p := decode[page](t, body)
+		if p.Total != 5 || p.Kinds["model"] != 5 || p.Frameworks["caffe"] != 5 || p.Frameworks["none"] != 2 {
+			t.Fatalf("%s: %s", path, body)
+		}
+		for _, r := range p.Results {
+			names = append(names, r.Name+" "+r.Framework)
+		}
+		if p.NextLink == nil || p.Marker == nil {
+			if p.NextLink != nil || p.Marker != nil {
+				t.Errorf("a marker without a link, or a link without a marker: %s", body)
+			}
+			path = ""
+			break
+		}
+		u, err := url.Parse(*p.NextLink)
+		if err != nil || u.Host == "" || u.Query().Get("marker") != *p.Marker {
+			t.Fatalf("next_link %s, marker %s, %v", *p.NextLink, *p.Marker, err)
+		}
+		path = u.RequestURI()
+	}
+	want := []string{"page0 caffe", "page1 caffe", "page2 caffe", "page3 caffe", "page4 caffe"}
+	if diff := cmp.Diff(want, names); diff != "" || path != "" {
+		t.Errorf("then %q; want -, got +\n%s", path, diff)
+	}
+	for _, bad := range []string{"limit=1001", "limit=x", "marker=3", "marker=%00", "marker=YWZ0ZXI6MA"} {
+		name, _, _ := strings.Cut(bad, "=")
+		if res, body := s.do(t, call{method: "GET", path: "/v1/algorithms?" + bad}); res.StatusCode != 400 || !strings.Contains(body, name+"=") {
+			t.Errorf("%s: %d %s", bad, res.StatusCode, body)
 		}
 	}
 }

@@ -54,6 +54,18 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
+func FuzzMarker(f *testing.F) {
+	for _, s := range []string{"", writeMarker(1), writeMarker(1000), writeMarker(0), writeMarker(-1), "YWZ0ZXI6MQ==", "YWZ0ZXI6KzE", "!", "YWZ0ZXI6OTk5OTk5OTk5OTk5OTk5OTk5OTk5"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, ok := readMarker(s)
+		if ok && (n < 1 || writeMarker(n) != s) {
+			t.Errorf("%q means %d, which is written %q", s, n, writeMarker(n))
+		}
+	})
+}
+
 // FuzzJSON holds the scanner to encoding/json, whose limit on depth it shares.
 func FuzzJSON(f *testing.F) {
 	for _, s := range []string{

@@ -55,7 +55,10 @@ type model struct {
 	gone bool
 }
 
-var _ worker.Engine = (*Engine)(nil)
+var (
+	_ worker.Engine    = (*Engine)(nil)
+	_ worker.Previewer = (*Engine)(nil)
+)
 
 // New opens the library and makes an Engine.
 func New(cfg Config) (*Engine, error) {
@@ -206,6 +209,11 @@ func (e *Engine) one(ctx context.Context, m *model, v stoa.Value) (stoa.Value, e
 		return stoa.Value{}, err
 	}
 	return m.adapter.Encode(item, outputs)
+}
+
+// Preview shows what a network gets of a picture; see worker.Previewer.
+func (e *Engine) Preview(ctx context.Context, j worker.PreviewJob) (media.Preview, error) {
+	return j.Render(ctx, e.limits)
 }
 
 // Unload drops a model; see worker.Engine.

@@ -112,6 +112,7 @@ func subject(t *testing.T) workertest.Subject {
 		Engine: e, Good: model("good"), Broken: model("broken"),
 		Input: value("[1,2,3,0.5]"), Want: []byte("[4,5,6,3.5]"),
 		Bad: value("[1,2]"), Slow: value("[1e9,0,0,0]"),
+		Preview: workertest.PreviewJob(t),
 	}
 }
 

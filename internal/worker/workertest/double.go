@@ -1,10 +1,16 @@
 package workertest
 
 import (
+	"bytes"
 	"context"
+	"image"
+	"image/png"
 	"sync"
+	"testing"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/media"
+	"github.com/stoa-project/stoa/internal/tensor"
 	"github.com/stoa-project/stoa/internal/worker"
 )
 
@@ -15,12 +21,19 @@ type Double struct {
 	OnLoad func(ctx context.Context, m worker.Model) error
 	OnRun  func(ctx context.Context, id string, v stoa.Value) (stoa.Value, error)
 
+	// OnPreview answers previews; nil: the pictures of package media, which need
+	// no engine.
+	OnPreview func(ctx context.Context, j worker.PreviewJob) (media.Preview, error)
+
 	mu     sync.Mutex
 	loaded map[string]*sync.RWMutex // held for reading by runs
 	loads  int
 }
 
-var _ worker.Engine = (*Double)(nil)
+var (
+	_ worker.Engine    = (*Double)(nil)
+	_ worker.Previewer = (*Double)(nil)
+)
 
 // Load makes a model ready; see worker.Engine.
 func (d *Double) Load(ctx context.Context, m worker.Model) (worker.Footprint, error) {
@@ -75,6 +88,14 @@ func (d *Double) Run(ctx context.Context, id string, items []stoa.Value) ([]stoa
 	return results, nil
 }
 
+// Preview shows a picture; see worker.Previewer.
+func (d *Double) Preview(ctx context.Context, j worker.PreviewJob) (media.Preview, error) {
+	if d.OnPreview != nil {
+		return d.OnPreview(ctx, j)
+	}
+	return j.Render(ctx, media.Limits{})
+}
+
 // Unload drops a model; see worker.Engine.
 func (d *Double) Unload(_ context.Context, id string) error {
 	d.mu.Lock()
@@ -92,4 +113,18 @@ func (d *Double) Loads() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.loads
+}
+
+// PreviewJob is a preview that every Engine can make: a grey picture of 2 x 2
+// pixels.
+func PreviewJob(t testing.TB) worker.PreviewJob {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 2, 2))); err != nil {
+		t.Fatal(err)
+	}
+	return worker.PreviewJob{
+		Input: []byte(`{"picture":{"colour":"grey"}}`), Spec: tensor.Spec{Name: "x", DType: tensor.Float32, Shape: []int64{1, 1, 2, 2}},
+		Value: stoa.Value{Type: stoa.Binary, Data: b.Bytes()},
+	}
 }

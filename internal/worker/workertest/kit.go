@@ -24,6 +24,9 @@ type Subject struct {
 	Want   []byte       // and this is the answer's Data
 	Bad    stoa.Value   // Good refuses it
 	Slow   stoa.Value   // Good works on it until it is cancelled; Type "" where there is none
+	// Preview is a job with a picture; its Input is nil where the Engine is no
+	// worker.Previewer.
+	Preview worker.PreviewJob
 }
 
 // Transport brings an Engine to the caller in some way.
@@ -82,6 +85,7 @@ func Exercise(t *testing.T, subject func(t *testing.T) Subject) {
 		{"unload", unload},
 		{"unload while runs are in flight", unloadBusy},
 		{"cancel stops a run", cancelRun},
+		{"a preview needs no model", preview},
 	}
 	for _, tr := range Transports() {
 		t.Run(tr.Name, func(t *testing.T) {
@@ -266,5 +270,35 @@ func cancelRun(t *testing.T, s Subject) {
 	mustAnswer(t, s)
 	if err := s.Engine.Unload(t.Context(), s.Good.ID); err != nil { // waits for it to have stopped
 		t.Errorf("Unload: %v", err)
+	}
+}
+
+func preview(t *testing.T, s Subject) {
+	p, ok := s.Engine.(worker.Previewer)
+	if !ok {
+		t.Skip("this engine shows no previews")
+	}
+	got, err := p.Preview(t.Context(), s.Preview)
+	if s.Preview.Input == nil {
+		if stoa.KindOf(err) != stoa.Unsupported {
+			t.Errorf("a preview of an engine that has none: %v", err)
+		}
+		return
+	}
+	if err != nil || len(got.PNG) == 0 || len(got.Channels) == 0 {
+		t.Errorf("Preview gave %d bytes, %+v, %v", len(got.PNG), got.Channels, err)
+	}
+	bad := s.Preview
+	bad.Value = stoa.Value{Type: stoa.Binary, Data: []byte("no picture")}
+	if _, err := p.Preview(t.Context(), bad); stoa.KindOf(err) != stoa.Invalid {
+		t.Errorf("Preview of what is no picture gave %v", err)
+	}
+	bad = s.Preview
+	bad.Input = []byte(`{"picture":{"widht":3}}`)
+	if _, err := p.Preview(t.Context(), bad); stoa.KindOf(err) != stoa.Invalid {
+		t.Errorf("Preview by a field that is not known gave %v", err)
+	}
+	if _, err := p.Preview(t.Context(), s.Preview); err != nil {
+		t.Errorf("Preview after a bad one: %v", err)
 	}
 }

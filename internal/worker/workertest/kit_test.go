@@ -10,7 +10,7 @@ import (
 )
 
 func TestDoubleKeepsTheContract(t *testing.T) {
-	workertest.Exercise(t, func(*testing.T) workertest.Subject {
+	workertest.Exercise(t, func(t *testing.T) workertest.Subject {
 		return workertest.Subject{
 			Engine: &workertest.Double{
 				OnLoad: func(_ context.Context, m worker.Model) error {
@@ -29,12 +29,13 @@ func TestDoubleKeepsTheContract(t *testing.T) {
 					return v, nil
 				},
 			},
-			Good:   worker.Model{ID: "good"},
-			Broken: worker.Model{ID: "broken"},
-			Input:  stoa.Value{Type: stoa.Text, Data: []byte("hello")},
-			Want:   []byte("hello"),
-			Bad:    stoa.Value{Type: stoa.Text, Data: []byte("bad")},
-			Slow:   stoa.Value{Type: stoa.Text, Data: []byte("slow")},
+			Good:    worker.Model{ID: "good"},
+			Broken:  worker.Model{ID: "broken"},
+			Input:   stoa.Value{Type: stoa.Text, Data: []byte("hello")},
+			Want:    []byte("hello"),
+			Bad:     stoa.Value{Type: stoa.Text, Data: []byte("bad")},
+			Slow:    stoa.Value{Type: stoa.Text, Data: []byte("slow")},
+			Preview: workertest.PreviewJob(t),
 		}
 	})
 }

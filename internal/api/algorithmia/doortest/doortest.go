@@ -45,6 +45,7 @@ type System struct {
 	funcs    map[string]Func    // by Ref.Key
 	blobs    map[blob.Digest][]byte
 	pushes   map[string]*push
+	drafts   map[string]*draft
 	keys     map[string]account.Key // by the key itself
 	callers  map[string]stoa.Caller
 	serial   int
@@ -60,7 +61,7 @@ type push struct {
 // New makes a system with the users admin, demo and other and no algorithm.
 func New() *System {
 	s := &System{
-		funcs: map[string]Func{}, blobs: map[blob.Digest][]byte{}, pushes: map[string]*push{},
+		funcs: map[string]Func{}, blobs: map[blob.Digest][]byte{}, pushes: map[string]*push{}, drafts: map[string]*draft{},
 		keys: map[string]account.Key{}, callers: map[string]stoa.Caller{},
 	}
 	s.addKey(AdminKey, stoa.Caller{Account: "admin", Admin: true}, "first key")
@@ -115,6 +116,7 @@ func (s *System) AddFile(v *catalog.Version, name string, content []byte) {
 // door, whose Drain a test may call.
 func (s *System) Handler(log *slog.Logger, cfg algorithmia.Config, more ...api.Door) (http.Handler, *algorithmia.API) {
 	cfg.Catalog, cfg.Publisher, cfg.Accounts, cfg.Invoker, cfg.Log = s, s, s, s, log
+	cfg.Drafts, cfg.Drafting, cfg.Previews = s, s, s
 	door := algorithmia.New(cfg)
 	h, err := api.New(api.Config{Auth: s, Log: log, Doors: append([]api.Door{door.Door()}, more...)})
 	if err != nil {

@@ -24,7 +24,7 @@ var payloads = []string{
 }
 
 // allowed is all that may stand in a tag.
-var allowed = regexp.MustCompile(`^</?(h[2-6]|p|br|hr|blockquote|ul|ol|li|pre|code|em|strong|del|table|thead|tbody|tr|th|td|span|div|a|img)( (class="[a-z0-9 ]+"|tabindex="0"|align="(left|right|center)"|start="\d+"|alt="[^"<>]*"|src="/files/[^"\\]*"|href="((https?://|mailto:|/|#|\?)[^"<>]*|[A-Za-z0-9%._/?=#-]*)"|rel="nofollow noreferrer"))*/?>$`)
+var allowed = regexp.MustCompile(`^</?(h[2-6]|p|br|hr|blockquote|ul|ol|li|pre|code|em|strong|del|table|thead|tbody|tr|th|td|span|div|a|img)( (class="[a-z0-9 ]+"|tabindex="0"|align="(left|right|center)"|start="\d+"|alt="[^"<>]*"|src="/files/[^"\\]*"|href="((https?://|mailto:|/|#|\?)[^"<>]*|[^"<>:]*)"|rel="nofollow noreferrer"))*/?>$`)
 
 func check(t *testing.T, source string) {
 	t.Helper()
