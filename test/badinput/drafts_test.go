@@ -186,7 +186,7 @@ func TestForeignDrafts(t *testing.T) {
 		t.Fatal(err)
 	}
 	root, now := stoa.Caller{Account: "admin", Admin: true}, time.Now()
-	accounts := account.New(db.Accounts(), db.Sessions())
+	accounts := account.New(db.Accounts(), db.Accounts())
 	if err := accounts.AddUser(t.Context(), root, account.User{Name: "mallory", Created: now}); err != nil {
 		t.Fatal(err)
 	}
