@@ -18,7 +18,7 @@ func (s *System) pages(cat *catalog.Catalog) (api.Door, error) {
 	if err != nil {
 		return api.Door{}, err
 	}
-	front, err := home.Routes(home.Config{Site: site, Catalog: cat})
+	front, err := home.Routes(home.Config{Site: site, Catalog: cat, Keyless: s.strangers.Names})
 	if err != nil {
 		return api.Door{}, err
 	}

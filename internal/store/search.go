@@ -126,14 +126,35 @@ func (q *query) restrict(s catalog.Sought) {
 
 // page gives the faces from s.Offset on, of total.
 func (c *Catalog) page(ctx context.Context, tx *sql.Tx, s catalog.Sought, total int) ([]*catalog.Version, error) {
-	out := []*catalog.Version{}
 	if s.Offset >= total {
-		return out, nil
+		return []*catalog.Version{}, nil
 	}
+	in := Anywhere
+	if len(s.Words) > 0 && total > maxRanked {
+		// The first pages are mostly full of names. Then the rest need not be sorted,
+		// which takes half the time of a search for a letter.
+		in = InNames
+	}
+	for {
+		out, err := c.pageIn(ctx, tx, s, sorting{in: in, ranked: total <= maxRanked})
+		if err != nil || in == Anywhere || len(out) == s.Limit {
+			return out, err
+		}
+		in = Anywhere
+	}
+}
+
+// sorting is how a page is sorted, and where its matches must be.
+type sorting struct {
+	in     Place
+	ranked bool
+}
+
+func (c *Catalog) pageIn(ctx context.Context, tx *sql.Tx, s catalog.Sought, by sorting) ([]*catalog.Version, error) {
 	q := &query{}
 	// The inner query sorts, and carries no more than that needs.
 	q.add(`SELECT `, bareColumns, ` FROM (SELECT f.doc, f.created`)
-	by := c.order(q, s, total)
+	order := c.order(q, s, by)
 	if s.Kind != "" {
 		q.add(` AND f.kind = `, q.arg(s.Kind))
 	}
@@ -141,14 +162,15 @@ func (c *Catalog) page(ctx context.Context, tx *sql.Tx, s catalog.Sought, total 
 		q.add(` AND f.framework = `, q.arg(s.Framework))
 	}
 	q.restrict(s)
-	q.add(by, ` LIMIT `, q.arg(s.Limit), ` OFFSET `, q.arg(s.Offset), `) p
+	q.add(order, ` LIMIT `, q.arg(s.Limit), ` OFFSET `, q.arg(s.Offset), `) p
 		CROSS JOIN faces f CROSS JOIN versions v CROSS JOIN algorithms a
-		WHERE f.doc = p.doc AND v.id = f.version AND a.id = f.algorithm`, strings.ReplaceAll(by, "f.", "p."))
+		WHERE f.doc = p.doc AND v.id = f.version AND a.id = f.algorithm`, strings.ReplaceAll(order, "f.", "p."))
 	rows, err := tx.QueryContext(ctx, q.text.String(), q.args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
+	out := []*catalog.Version{}
 	for rows.Next() {
 		v, err := scanVersion(rows.Scan)
 		if err != nil {
@@ -161,25 +183,25 @@ func (c *Catalog) page(ctx context.Context, tx *sql.Tx, s catalog.Sought, total 
 
 // order adds the columns by which is sorted and what they are taken from, and
 // gives the order.
-func (c *Catalog) order(q *query, s catalog.Sought, total int) (by string) {
+func (c *Catalog) order(q *query, s catalog.Sought, by sorting) (order string) {
 	const newest = `f.created DESC, f.doc DESC`
 	if len(s.Words) == 0 {
 		q.add(` FROM faces f WHERE 1 = 1`)
 		return ` ORDER BY ` + newest
 	}
 	exact := q.arg(s.Exact)
-	q.add(`, CASE WHEN f.name_key = `, exact, ` OR f.owner_key || '/' || f.name_key = `, exact, ` THEN 0`)
-	for i, in := range []Place{InNames, InAbout} {
-		q.add(` WHEN f.doc IN (`, c.text.Match(q.arg(c.text.Query(s.Words, in))), `) THEN `, strconv.Itoa(i+1))
+	q.add(`, CASE WHEN f.name_key = `, exact, ` OR f.owner_key || '/' || f.name_key = `, exact, ` THEN -1`)
+	for in := InNames; in < by.in; in++ {
+		q.add(` WHEN f.doc IN (`, c.text.Match(q.arg(c.text.Query(s.Words, in))), `) THEN `, strconv.Itoa(int(in)))
 	}
-	q.add(` ELSE 3 END AS place`)
-	match, by := c.text.Match, ` ORDER BY place, `+newest
-	if total <= maxRanked {
+	q.add(` ELSE `, strconv.Itoa(int(by.in)), ` END AS place`)
+	match, order := c.text.Match, ` ORDER BY place, `+newest
+	if by.ranked {
 		q.add(`, m.score`)
-		match, by = c.text.Rank, ` ORDER BY place, score, `+newest
+		match, order = c.text.Rank, ` ORDER BY place, score, `+newest
 	}
-	q.add(` FROM (`, match(q.arg(c.text.Query(s.Words, Anywhere))), `) m CROSS JOIN faces f WHERE f.doc = m.doc`)
-	return by
+	q.add(` FROM (`, match(q.arg(c.text.Query(s.Words, by.in))), `) m CROSS JOIN faces f WHERE f.doc = m.doc`)
+	return order
 }
 
 // face is what the table faces and the index hold of an algorithm.

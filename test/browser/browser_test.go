@@ -157,6 +157,7 @@ func open(t testing.TB, base string) *tab {
 	if err := chromedp.Listen(ctx, b.hear); err != nil {
 		t.Fatal(err)
 	}
+	b.as(look{1280, "light"})
 	return b
 }
 
@@ -280,9 +281,12 @@ func (b *tab) click(selector string) {
 	b.do("click "+selector, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 
+// fill types over what a field holds.
 func (b *tab) fill(selector, text string) {
 	b.t.Helper()
-	b.do("fill "+selector, chromedp.Clear(chromedp.CSS(selector)), chromedp.SendKeys(chromedp.CSS(selector), text))
+	b.wait(selector)
+	get[bool](b, fmt.Sprintf(`(() => { const e = document.querySelector(%q); e.focus(); e.select(); return true; })()`, selector))
+	b.do("fill "+selector, chromedp.KeyEvent(text))
 }
 
 func (b *tab) upload(selector string, files ...string) {
@@ -326,7 +330,8 @@ type look struct {
 
 func (l look) String() string { return fmt.Sprintf("%s-%d", l.scheme, l.width) }
 
-// as looks at pages so from now on, and without anything that moves.
+// as looks at pages so from now on, and without anything that moves: where a
+// page still scrolls, a click would miss.
 func (b *tab) as(l look) {
 	b.t.Helper()
 	height := int64(900)

@@ -160,7 +160,7 @@ func TestThePageIsSmallAndItsOwn(t *testing.T) {
 		t.Errorf("the page has %d bytes", len(page))
 	}
 	csp := res.Header.Get("Content-Security-Policy")
-	if !strings.HasPrefix(csp, "default-src 'none'; script-src 'self'; style-src 'self'") || strings.Contains(csp, "unsafe") || res.Header.Get("Referrer-Policy") != "no-referrer" {
+	if !strings.HasPrefix(csp, "default-src 'none'; script-src 'self'; style-src 'self'") || strings.Contains(csp, "unsafe") || res.Header.Get("Referrer-Policy") != "same-origin" {
 		t.Errorf("headers %v", res.Header)
 	}
 	for _, never := range []string{"style=", "onclick", "//cdn", "<script>"} {
