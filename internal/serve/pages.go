@@ -8,6 +8,7 @@ import (
 	"github.com/stoa-project/stoa/internal/web"
 	"github.com/stoa-project/stoa/internal/web/page/algorithm"
 	"github.com/stoa-project/stoa/internal/web/page/home"
+	"github.com/stoa-project/stoa/internal/web/page/publish"
 	"github.com/stoa-project/stoa/internal/web/page/signin"
 )
 
@@ -29,5 +30,9 @@ func (s *System) pages(cat *catalog.Catalog) (api.Door, error) {
 	if err != nil {
 		return api.Door{}, err
 	}
-	return site.Door(slices.Concat(front, one, in)...), nil
+	bring, err := publish.Routes(site)
+	if err != nil {
+		return api.Door{}, err
+	}
+	return site.Door(slices.Concat(front, one, in, bring)...), nil
 }
