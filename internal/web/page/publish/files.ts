@@ -65,5 +65,6 @@ function haul(all: Dropped[]): Haul {
     folder = first[0] ?? "";
     files = files.map((f) => ({ ...f, name: f.name.slice(folder.length + 1) }));
   }
-  return { files: files.map((f) => ({ ...f, name: f.name.normalize("NFC") })), folder };
+  files = files.map((f) => ({ ...f, name: f.name.normalize("NFC") }));
+  return { files: files.sort((a, b) => (a.name < b.name ? -1 : 1)), folder };
 }

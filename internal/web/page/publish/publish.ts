@@ -211,11 +211,15 @@ class Page {
     const same = this.report && found.report && sameNetwork(this.report, found.report);
     this.report = found.report ?? null;
     const list = problems(found.problems);
-    need("#problems", HTMLElement).replaceChildren(...(list ? [make("p", {}, words.publish.inway), list] : []));
+    const inPlace = !found.given && found.manifest && found.problems.some((p) => p.file !== "");
+    need("#problems", HTMLElement).replaceChildren(
+      ...(list ? [make("p", {}, words.publish.inway), list] : []),
+      ...(inPlace ? [make("p", {}, words.publish.instead)] : []),
+    );
     need("#report", HTMLElement).replaceChildren(...(found.report ? [facts(found.report)] : []));
     need("#found", HTMLElement).hidden = false;
     this.tell(list ? say(words.publish.problems, found.problems.length) : say(words.publish.ready, found.report?.format ?? ""));
-    if (!found.report || !found.manifest) {
+    if (!found.report || !found.manifest || found.report.unsupported?.length) {
       this.form.hidden = true;
       return;
     }
