@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 GO := go
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: help setup build up down test test-ci test-all check bench fuzz fmt generate
+.PHONY: help setup build up down test test-ci test-all check bench fuzz fmt generate screens
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -51,3 +51,7 @@ fmt: ## format the code
 generate: ## write the generated files again: schema, tables of the README
 	$(GO) test ./internal/manifest -run Schema -update
 	$(GO) test ./test/frameworks -run Cases -update
+
+screens: setup ## write a picture of every page into ./screens
+	$(GO) test ./test/browser -count=1 -run Screens -screens $(CURDIR)/screens
+	@echo "see ./screens"

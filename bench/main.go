@@ -27,6 +27,7 @@ var benchmarks = []benchmark{
 	{"idle", idle},
 	{"import", importVGG},
 	{"search", search},
+	{"pages", pages},
 }
 
 func main() {

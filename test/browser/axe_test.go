@@ -103,6 +103,22 @@ func TestNoBarriers(t *testing.T) {
 	}
 }
 
+// TestBarriersAreSeen holds axe-core itself to its task.
+func TestBarriersAreSeen(t *testing.T) {
+	axe := library(t, "axe-core/axe.min.js")
+	b := open(t, "")
+	b.visit("data:text/html,<title>t</title><input><img src='data:,'><p style='color:%23ddd;background:%23fff'>pale</p>")
+	var seen strings.Builder
+	for _, v := range b.barriers(axe) {
+		seen.WriteString(v.String())
+	}
+	for _, want := range []string{"label (critical)", "image-alt (critical)", "color-contrast (serious)", "html-has-lang (serious)"} {
+		if !strings.Contains(seen.String(), want) {
+			t.Errorf("it does not see %s: %s", want, seen.String())
+		}
+	}
+}
+
 // overTheEdge names the elements that reach out of the window.
 const overTheEdge = `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
 	.slice(0, 5).map(e => e.tagName + "." + e.className).join(", ")`

@@ -34,19 +34,23 @@ type coloured struct{}
 // RegisterFuncs says which nodes it shows; see renderer.NodeRenderer.
 func (c coloured) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	r.Register(ast.KindFencedCodeBlock, c.block)
+	r.Register(ast.KindCodeBlock, c.block)
 }
 
 func (coloured) block(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
-	n, ok := node.(*ast.FencedCodeBlock)
-	if !entering || !ok {
+	if !entering {
 		return ast.WalkContinue, nil
 	}
+	language := "" // of a block that is only indented
+	if n, ok := node.(*ast.FencedCodeBlock); ok {
+		language = string(n.Language(source))
+	}
 	var code strings.Builder
-	for i := range n.Lines().Len() {
-		at := n.Lines().At(i)
+	for i := range node.Lines().Len() {
+		at := node.Lines().At(i)
 		code.Write(at.Value(source))
 	}
-	html, err := colour(code.String(), string(n.Language(source)))
+	html, err := colour(code.String(), language)
 	if err != nil {
 		return ast.WalkStop, err
 	}
