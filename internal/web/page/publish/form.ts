@@ -65,6 +65,11 @@ export class Form {
     );
   }
 
+  /** The file that is the sample; "" where none is. */
+  get sample(): string {
+    return text(tree(this.manifest["sample"])["file"]);
+  }
+
   /** Makes a file the sample, and says so in its field. */
   setSample(name: string): void {
     this.manifest["sample"] = { file: name };
@@ -113,12 +118,12 @@ export class Form {
     const shown = ["name", "tagline", "tags", "licence", "visibility"].map((name) =>
       this.field(tree(all[name]), { holder: this.manifest, name, path: name }, () => this.change()),
     );
-    shown.push(this.sample(tree(all["sample"])));
+    shown.push(this.sampleField(tree(all["sample"])));
     need("#about", HTMLElement).replaceChildren(...shown);
   }
 
   /** The sample: one of the files, or what stoa.yaml says. */
-  private sample(schema: Tree): HTMLElement {
+  private sampleField(schema: Tree): HTMLElement {
     const now = tree(this.manifest["sample"]);
     const select = make("select");
     select.append(make("option", { value: "" }, words.publish.nosample));
