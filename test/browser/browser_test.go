@@ -40,7 +40,7 @@ const patience = 30 * time.Second
 // The browser that all tests share: each tab has cookies of its own.
 var chromium struct {
 	sync.Mutex
-	ctx  context.Context //nolint:containedctx // chromedp keeps a browser in one
+	ctx  context.Context
 	stop []func()
 	err  error
 }
@@ -55,7 +55,7 @@ func browser(t testing.TB) context.Context {
 	chromium.Lock()
 	defer chromium.Unlock()
 	if chromium.ctx == nil && chromium.err == nil {
-		chromium.ctx, chromium.err = startBrowser(path)
+		chromium.ctx, chromium.err = startBrowser(path) //nolint:fatcontext // nothing is nested: this runs once
 	}
 	if chromium.err != nil {
 		t.Fatal(chromium.err)
@@ -131,7 +131,7 @@ func bundle(t testing.TB, dir string) client.PushRequest {
 // tab is a tab with cookies of its own, which listens for what goes wrong.
 type tab struct {
 	t    testing.TB
-	ctx  context.Context //nolint:containedctx // chromedp keeps a tab in one
+	ctx  context.Context
 	base string
 
 	mu      sync.Mutex

@@ -118,10 +118,10 @@ func newConsole(v *catalog.Version) (console, error) {
 		c.Inputs = append(c.Inputs, f)
 	}
 	outs := outputsOf(m, &r)
-	c.Picture = len(outs) == 1 && (outs[0].Lab != nil || outs[0].Output.Picture != nil)
+	c.Picture = len(outs) == 1 && (outs[0].Lab != nil || outs[0].Picture != nil)
 	if c.Picture {
 		o := outs[0]
-		c.Jpeg = o.Lab != nil && o.Lab.Format == "jpeg" || o.Output.Picture != nil && o.Output.Picture.Format == "jpeg"
+		c.Jpeg = o.Lab != nil && o.Lab.Format == "jpeg" || o.Picture != nil && o.Picture.Format == "jpeg"
 	}
 	c.samples(v, m.Sample)
 	if len(c.Inputs) == 0 {
