@@ -56,7 +56,7 @@ func browser(t testing.TB) context.Context {
 	defer chromium.Unlock()
 	if chromium.ctx == nil && chromium.err == nil {
 		ctx, err := startBrowser(path)
-		chromium.ctx, chromium.err = ctx, err
+		chromium.ctx, chromium.err = ctx, err //nolint:fatcontext // it is made once
 	}
 	if chromium.err != nil {
 		t.Fatal(chromium.err)

@@ -37,7 +37,7 @@ func (c coloured) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	r.Register(ast.KindCodeBlock, c.block)
 }
 
-func (coloured) block(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+func (coloured) block(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) { //nolint:revive // goldmark calls it so
 	if !entering {
 		return ast.WalkContinue, nil
 	}
