@@ -52,6 +52,7 @@ generate: ## write the generated files again: schema, tables of the README
 	$(GO) test ./internal/manifest -run Schema -update
 	$(GO) test ./test/frameworks -run Cases -update
 
-screens: setup ## write a picture of every page into ./screens
+screens: setup ## write a picture of every page into ./screens, and the README's two
 	$(GO) test ./test/browser -count=1 -run Screens -screens $(CURDIR)/screens
-	@echo "see ./screens"
+	@mkdir -p docs/screens && cp screens/front.jpg screens/algorithm.jpg docs/screens/
+	@echo "see ./screens; the README's two are in docs/screens"

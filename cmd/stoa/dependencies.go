@@ -39,7 +39,7 @@ func dependencies(version, build string, stdin io.Reader, stdout io.Writer) cli.
 				if path := library(); path != "" {
 					return cli.Finding{State: cli.Good, Text: "found at " + path}
 				}
-				return cli.Finding{State: cli.Bad, Text: "its library is not there", Remedy: "run make setup, or give stoa serve --onnxruntime PATH"}
+				return cli.Finding{State: cli.Bad, Text: "its library is not there", Remedy: "put it into the folder lib beside the program (a release has it there, make setup fetches it), or give stoa serve --onnxruntime PATH"}
 			}},
 			{Name: "isolation", Run: func(context.Context) cli.Finding {
 				return cli.Finding{

@@ -56,7 +56,7 @@ func environment() cli.Env {
 	}
 	return cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, Home: home,
+		Getenv: os.Getenv, Home: home, Program: os.Args[0],
 		StdinTTY: isTerminal(os.Stdin), StdoutTTY: isTerminal(os.Stdout), StderrTTY: isTerminal(os.Stderr),
 		ReadSecret: func(prompt string) (string, error) {
 			fmt.Fprint(os.Stderr, prompt)

@@ -408,7 +408,7 @@ func TestUp(t *testing.T) {
 
 	t.Cleanup(func() { _, _, _ = p.run(t, "down", "--data", data) })
 	first := p.must(t, "up", "--data", data, "--listen", listen, "--demos", demo)
-	for _, want := range []string{"ALGORITHM", "demo/digits", "7 (7 100%)", "demo/places", "glacier", "demo/colorize turned", s.url, "Key     sim", "Page    " + s.url + "/sign-in?link=", "curl -H", "make down"} {
+	for _, want := range []string{"ALGORITHM", "demo/digits", "7 (7 100%)", "demo/places", "glacier", "demo/colorize turned", s.url, "Key     sim", "Page    " + s.url + "/sign-in?link=", "curl -H", " down --data " + data} {
 		if !strings.Contains(first, want) {
 			t.Errorf("up says nothing of %q:\n%s", want, first)
 		}

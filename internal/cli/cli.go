@@ -25,6 +25,7 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string // nil: nothing is set
 	Home           string              // the user's home folder; "" for none
+	Program        string              // how this program was called, such as ./stoa; "" is stoa
 	// Whether each stream is a terminal.
 	StdinTTY, StdoutTTY, StderrTTY bool
 	// ReadSecret asks for a secret without showing it; nil: it is read from

@@ -141,7 +141,7 @@ func (a *app) checkPython(context.Context) Finding {
 		}
 	}
 	if len(found) < 2 {
-		return Finding{Warn, "python3 with pip is not there; only make up needs them, to fetch ONNX Runtime", "install python3 and python3-pip, or give stoa serve --onnxruntime a library"}
+		return Finding{State: Good, Text: "python3 with pip is not there; only building Stoa needs them, to fetch ONNX Runtime"}
 	}
 	return Finding{State: Good, Text: strings.Join(found, ", ")}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -35,7 +36,7 @@ func (a *app) upCommand() *cobra.Command {
 		Use:   "up",
 		Short: "Start a server in the background with the demos, and show that they answer",
 		Long: `Start a server in the background, log this command line in, publish each folder
-of --demos, call each with its sample, and print the answers. Done again, it
+of the demos, call each with its sample, and print the answers. Done again, it
 changes nothing. "stoa down" stops the server.`,
 		Example: `  stoa up
   stoa up --data ./.stoa --listen 127.0.0.1:8080 --demos demo`,
@@ -43,7 +44,7 @@ changes nothing. "stoa down" stops the server.`,
 	}
 	c.Flags().StringVar(&f.data, "data", ".stoa", "folder of all state")
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "address to listen at")
-	c.Flags().StringVar(&f.demos, "demos", "demo", "folder whose folders are published")
+	c.Flags().StringVar(&f.demos, "demos", "", "folder whose folders are published (default: demo here, else beside the program)")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		u, err := a.up(c.Context(), f)
@@ -53,7 +54,7 @@ changes nothing. "stoa down" stops the server.`,
 		if *asJSON {
 			return printJSON(a.env.Stdout, u)
 		}
-		return u.print(a.env.Stdout, f)
+		return u.print(a.env.Stdout, cmp.Or(a.env.Program, "stoa"), f.data)
 	}
 	return c
 }
@@ -136,11 +137,10 @@ type upAnswer struct {
 }
 
 func (a *app) up(ctx context.Context, f upFlags) (*up, error) {
-	demos, err := filepath.Glob(filepath.Join(f.demos, "*", manifest.FileName))
-	if err != nil || len(demos) == 0 {
-		return nil, usagef("%s holds no folder with a %s: name the demos by --demos DIR", f.demos, manifest.FileName)
+	demos, err := findDemos(f.demos)
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(demos)
 	rec, err := a.ensureServer(ctx, f)
 	if err != nil {
 		return nil, err
@@ -171,6 +171,26 @@ func (a *app) up(ctx context.Context, f upFlags) (*up, error) {
 	link, err := cl.SignInLink(ctx)
 	u.Page = link.URL
 	return u, err
+}
+
+// findDemos gives the manifests of the demos in dir: where it is "", in the
+// folder demo here, else in the one beside the program.
+func findDemos(dir string) ([]string, error) {
+	dirs := []string{dir}
+	if dir == "" {
+		dirs = []string{"demo"}
+		if self, err := os.Executable(); err == nil {
+			dirs = append(dirs, filepath.Join(filepath.Dir(self), "demo"))
+		}
+	}
+	for _, dir := range dirs {
+		demos, err := filepath.Glob(filepath.Join(dir, "*", manifest.FileName))
+		if err == nil && len(demos) > 0 {
+			slices.Sort(demos)
+			return demos, nil
+		}
+	}
+	return nil, usagef("%s holds no folder with a %s: name the demos by --demos DIR", strings.Join(dirs, " or "), manifest.FileName)
 }
 
 // ensureServer gives the server of the data folder, starting it where there is
@@ -324,7 +344,7 @@ func tell(v stoa.Value, data, name string) (text, saved string, err error) {
 }
 
 // print shows what was done, and what to do next.
-func (u *up) print(w io.Writer, f upFlags) error {
+func (u *up) print(w io.Writer, program, data string) error {
 	rows := [][]string{{"ALGORITHM", "VERSION", "SAMPLE", "ANSWER", "FIRST", "NEXT"}}
 	for _, d := range u.Demos {
 		rows = append(rows, []string{d.Name, d.Version, d.Sample, d.Answer, fmt.Sprintf("%.0f ms", d.Cold), fmt.Sprintf("%.1f ms", d.Took)})
@@ -343,9 +363,9 @@ func (u *up) print(w io.Writer, f upFlags) error {
 	_, err := fmt.Fprintf(w, `
 Page    %s   (opens the page signed in; works once, for an hour)
 Server  %s
-Key     %s   (this command line is logged in: bin/stoa call %s --file %s)
+Key     %s   (this command line is logged in: %s call %s --file %s)
 Call    curl -H 'Authorization: Simple %s' -H 'Content-Type: application/octet-stream' --data-binary @%s %s/v1/algo/%s
-Stop    make down   (or: stoa down --data %s)
-`, u.Page, u.URL, u.Key, example.Name, example.Sample, u.Key, example.Sample, u.URL, example.Name, f.data)
+Stop    %s down --data %s
+`, u.Page, u.URL, u.Key, program, example.Name, example.Sample, u.Key, example.Sample, u.URL, example.Name, program, data)
 	return err
 }

@@ -13,6 +13,9 @@ import (
 // screens is where TestScreens writes; "" for not at all.
 var screens = flag.String("screens", "", "folder to write a picture of every page into")
 
+// inReadme are the pictures that the README shows, by their names there.
+var inReadme = map[string]string{"home-coloured-light-1280": "front.jpg", "algorithm-places-light-1280": "algorithm.jpg"}
+
 // TestScreens writes a picture of each page: for whoever changes one, to look at
 // (make screens).
 func TestScreens(t *testing.T) {
@@ -29,15 +32,25 @@ func TestScreens(t *testing.T) {
 			b.as(l)
 			v.open(b, s)
 			b.until("all pictures", `[...document.images].every(i => i.complete || i.loading === "lazy")`)
-			ctx, cancel := context.WithTimeout(b.ctx, patience)
-			shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100)) // 100: as PNG
-			cancel()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(*screens, v.name+"-"+l.String()+".png"), shot, 0o644); err != nil {
-				t.Fatal(err)
+			name := v.name + "-" + l.String()
+			b.picture(name+".png", 100) // 100: as PNG
+			if readme := inReadme[name]; readme != "" {
+				b.picture(readme, 82)
 			}
 		}
+	}
+}
+
+// picture writes a picture of the whole page.
+func (b *tab) picture(name string, quality int) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(quality))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(*screens, name), shot, 0o644)
+	}
+	if err != nil {
+		b.t.Fatal(err)
 	}
 }

@@ -176,13 +176,13 @@ func fileSample(v *catalog.Version, name string) sample {
 // maxInline bounds a sample that stands in the page itself.
 const maxInline = 4 << 10
 
-// ownSample gives the sample of the manifest, where a visitor may have it.
+// ownSample gives the sample of the manifest.
 func ownSample(v *catalog.Version, s *manifest.Sample) (sample, bool) {
 	switch {
 	case s == nil:
 		return sample{}, false
 	case s.File != "":
-		return fileSample(v, s.File), strings.HasPrefix(s.File, "samples/")
+		return fileSample(v, s.File), true
 	case s.Text != "":
 		return sample{Type: "text/plain", Text: s.Text}, len(s.Text) <= maxInline
 	}
