@@ -8,10 +8,10 @@ FUZZTIME ?= 20s
 GO := go
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: help setup build up down test test-ci test-all check bench fuzz fmt generate screens
+.PHONY: help setup build up down test test-ci test-all test-release release check bench fuzz fmt generate screens
 
 help: ## say what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
 setup: ## fetch what is missing (ONNX Runtime, hash-pinned)
 	@tools/setup.sh
@@ -32,7 +32,13 @@ test: setup ## the fast suite
 test-ci: build ## what CI runs besides: every demo through the binary, the race detector
 	@tools/test-ci.sh
 
-test-all: test test-ci fuzz ## everything
+test-release: setup ## unpack the release in an empty Debian and use it (as root)
+	@tools/test-release.sh
+
+test-all: test test-ci fuzz test-release ## everything
+
+release: setup ## write the archives for amd64 and arm64 into dist
+	@tools/release.sh
 
 check: ## formatting, vet, lint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -48,7 +54,8 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
 
-generate: ## write the generated files again: schema, tables of the README
+generate: ## write the generated files again: the site's scripts and styles, schema, tables of the README
+	$(GO) generate ./internal/web
 	$(GO) test ./internal/manifest -run Schema -update
 	$(GO) test ./test/frameworks -run Cases -update
 
