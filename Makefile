@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 GO := go
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: help setup build up down test test-ci test-all test-release release check bench fuzz fmt generate
+.PHONY: help setup build up down test test-ci test-all test-release release check bench fuzz fmt generate screens
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,12 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
 
-generate: ## write the generated files again: schema, tables of the README
+generate: ## write the generated files again: the site's scripts and styles, schema, tables of the README
+	$(GO) generate ./internal/web
 	$(GO) test ./internal/manifest -run Schema -update
 	$(GO) test ./test/frameworks -run Cases -update
+
+screens: setup ## write a picture of every page into ./screens, and the README's two
+	$(GO) test ./test/browser -count=1 -run Screens -screens $(CURDIR)/screens
+	@mkdir -p docs/screens && cp screens/front.jpg screens/algorithm.jpg docs/screens/
+	@echo "see ./screens; the README's two are in docs/screens"

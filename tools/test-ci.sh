@@ -1,10 +1,33 @@
 #!/usr/bin/env bash
-# The suites that need more than make test: the race detector over the rooms
-# that own goroutines, each fuzz corpus' neighbourhood for a moment, and what a
-# newcomer does, through the real binary. Each prints its time.
+# The suites that need more than make test: the site in a real browser, its
+# TypeScript and its bundle; the race detector over the rooms that own
+# goroutines, each fuzz corpus' neighbourhood for a moment, and what a newcomer
+# does, through the real binary. Each prints its time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 step() { local start=$SECONDS; echo "== $*"; "$@"; echo "== $* took $((SECONDS - start)) s"; }
+
+# have installs a program of Debian's where it is missing and we may.
+have() {
+  command -v "$1" >/dev/null && return 0
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "$1 is missing: install it (apt-get install $1)"; exit 1; }
+  { apt-get update && apt-get install -y --no-install-recommends "$1"; } >/dev/null
+}
+
+# site installs what the browser tests need, and holds the site's sources to
+# their types and the committed bundle to the sources.
+site() {
+  have chromium
+  have npm
+  npm ci --prefix test/browser --no-audit --no-fund
+  test/browser/node_modules/.bin/tsc --noEmit -p internal/web/tsconfig.json
+  go generate ./internal/web
+  [ -z "$(git status --porcelain internal/web/dist)" ] || {
+    git diff --stat -- internal/web/dist
+    echo "internal/web/dist is not what go generate ./internal/web makes: run it, and commit what it writes"
+    exit 1
+  }
+}
 
 # newcomer runs in a subshell, so that its server is stopped however it ends.
 newcomer() (
@@ -30,6 +53,8 @@ noskips() {
 # an import; make test runs them without it.
 limits='TestLimitsOfTheManifest|TestImportsRunUnderTheServersLimit'
 
+step site
+step go test -count=1 ./test/browser
 step noskips
 step go test -race -skip "$limits" ./internal/wire ./internal/worker/... ./internal/fleet/... ./internal/catalog ./internal/account ./internal/api/... ./internal/serve
 step newcomer

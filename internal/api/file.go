@@ -83,19 +83,3 @@ func isText(head []byte) bool {
 	}
 	return true
 }
-
-// IsPaper tells whether a file of a bundle is one that everybody who may call
-// the algorithm may read: its README, licence and notices, and its samples. The
-// weights of an algorithm are not given away by letting people call it.
-func IsPaper(name string) bool {
-	if strings.HasPrefix(name, "samples/") {
-		return true
-	}
-	upper := strings.ToUpper(name)
-	for _, p := range []string{"README", "LICENSE", "LICENCE", "NOTICE"} {
-		if strings.HasPrefix(upper, p) && !strings.Contains(name, "/") {
-			return true
-		}
-	}
-	return false
-}

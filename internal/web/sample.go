@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"net/url"
 	"path"
 	"strings"
@@ -48,13 +47,8 @@ func FileURL(v *catalog.Version, name string) string {
 // SamplePicture gives the address of the picture that is a version's sample; ""
 // where its sample is none.
 func SamplePicture(v *catalog.Version) string {
-	var m struct {
-		Sample struct {
-			File string `json:"file"`
-		} `json:"sample"`
+	if name := v.SampleFile(); IsPicture(name) {
+		return FileURL(v, name)
 	}
-	if json.Unmarshal(v.Manifest, &m) != nil || !strings.HasPrefix(m.Sample.File, "samples/") || !IsPicture(m.Sample.File) {
-		return "" // only samples are papers, which visitors may read
-	}
-	return FileURL(v, m.Sample.File)
+	return ""
 }

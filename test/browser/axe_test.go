@@ -64,6 +64,24 @@ func views() []view {
 			b.click("main form button")
 			b.wait("#fault")
 		}},
+		{"publish-visitor", visit("/publish")},
+		{"publish", func(b *tab, s *servetest.System) {
+			b.signIn(s)
+			b.visit("/publish")
+		}},
+		{"publish-form", func(b *tab, s *servetest.System) {
+			b.signIn(s)
+			b.visit("/publish")
+			b.drop("#drop", "../../demo/places")
+			b.wait("#form")
+			b.wait("#seen img")
+		}},
+		{"publish-problems", func(b *tab, s *servetest.System) {
+			b.signIn(s)
+			b.visit("/publish")
+			b.drop("#drop", "../../demo/digits/README.md")
+			b.wait("#problems li")
+		}},
 		{"home-signed-in", func(b *tab, s *servetest.System) { b.signIn(s) }},
 		{"signin-already", func(b *tab, s *servetest.System) {
 			b.signIn(s)

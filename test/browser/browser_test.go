@@ -40,7 +40,7 @@ const patience = 30 * time.Second
 // The browser that all tests share: each tab has cookies of its own.
 var chromium struct {
 	sync.Mutex
-	ctx  context.Context //nolint:containedctx // chromedp keeps a browser in one
+	ctx  context.Context
 	stop []func()
 	err  error
 }
@@ -55,7 +55,8 @@ func browser(t testing.TB) context.Context {
 	chromium.Lock()
 	defer chromium.Unlock()
 	if chromium.ctx == nil && chromium.err == nil {
-		chromium.ctx, chromium.err = startBrowser(path)
+		ctx, err := startBrowser(path)
+		chromium.ctx, chromium.err = ctx, err //nolint:fatcontext // it is made once
 	}
 	if chromium.err != nil {
 		t.Fatal(chromium.err)
@@ -131,7 +132,7 @@ func bundle(t testing.TB, dir string) client.PushRequest {
 // tab is a tab with cookies of its own, which listens for what goes wrong.
 type tab struct {
 	t    testing.TB
-	ctx  context.Context //nolint:containedctx // chromedp keeps a tab in one
+	ctx  context.Context
 	base string
 
 	mu      sync.Mutex
@@ -276,6 +277,13 @@ func (b *tab) until(what, expression string) {
 	}
 }
 
+// arrive waits until a page that one was led to is there, and its scripts too: a
+// click before them is lost.
+func (b *tab) arrive(where, expression string) {
+	b.t.Helper()
+	b.until(where, `document.readyState === "complete" && `+expression)
+}
+
 func (b *tab) click(selector string) {
 	b.t.Helper()
 	b.do("click "+selector, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
@@ -354,7 +362,7 @@ func (b *tab) signIn(s *servetest.System) {
 		b.t.Fatal(err)
 	}
 	b.visit(link)
-	b.until("the front page", `location.pathname === "/" && document.readyState === "complete"`)
+	b.arrive("the front page", `location.pathname === "/"`)
 	b.shows(".who", "admin")
 }
 

@@ -131,6 +131,6 @@ func TestSearching(t *testing.T) {
 	b.visit("/?q=places")
 	list("demo/places")
 	b.click(".cards a")
-	b.until("its page", `location.pathname === "/algorithms/demo/places"`)
+	b.arrive("its page", `location.pathname === "/algorithms/demo/places"`)
 	b.shows("h1", "demo/places")
 }

@@ -21,7 +21,7 @@ func TestSigningInByLink(t *testing.T) {
 	defer mail.Close()
 	b.visit(mail.URL)
 	b.click("#link")
-	b.until("the front page, signed in", `location.pathname === "/" && document.querySelector(".who")?.innerText === "admin"`)
+	b.arrive("the front page, signed in", `location.pathname === "/" && document.querySelector(".who")?.innerText === "admin"`)
 	if cookie := get[string](b, "document.cookie"); cookie != "" {
 		t.Errorf("a script reads the cookie %q", cookie)
 	}
@@ -36,7 +36,7 @@ func TestSigningInByLink(t *testing.T) {
 	other.shows("nav", "Sign in")
 
 	b.click(".top form button")
-	b.until("a stranger's front page", `location.pathname === "/" && !document.querySelector(".who")`)
+	b.arrive("a stranger's front page", `location.pathname === "/" && !document.querySelector(".who")`)
 	b.shows("nav", "Sign in")
 	b.allow("status of 401")
 	if status := get[int](b, "(async () => (await fetch('/v1/whoami')).status)()"); status != 401 {
@@ -57,7 +57,7 @@ func TestSigningInByKey(t *testing.T) {
 	}
 	b.fill("#key", s.Key)
 	b.click("main form button")
-	b.until("the page asked for", `location.pathname + location.search === "/?q=x" && document.querySelector(".who")`)
+	b.arrive("the page asked for", `location.pathname + location.search === "/?q=x" && document.querySelector(".who")`)
 	b.visit("/sign-in")
 	b.shows("main", "signed in as admin")
 }
@@ -68,5 +68,5 @@ func TestSigningInByKeyboard(t *testing.T) {
 	b := open(t, s.URL())
 	b.visit("/sign-in")
 	b.do("type", focusAndType("#key", s.Key+"\r")...)
-	b.until("signed in", `document.querySelector(".who")`)
+	b.arrive("signed in", `document.querySelector(".who")`)
 }

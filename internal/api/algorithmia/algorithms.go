@@ -251,7 +251,7 @@ func (a *API) file(w *api.Response, r *api.Request) error {
 	if err != nil {
 		return err
 	}
-	if !r.Caller.Admin && !strings.EqualFold(v.Owner, r.Caller.Account) && !api.IsPaper(name) {
+	if !r.Caller.Admin && !strings.EqualFold(v.Owner, r.Caller.Account) && !v.IsPaper(name) {
 		return stoa.Errorf(stoa.Forbidden, "%.200s: of an algorithm that is not yours you may read README, LICENSE, NOTICE and samples/", name)
 	}
 	// The very version that was checked, not one published since.

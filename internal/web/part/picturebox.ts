@@ -18,6 +18,11 @@ export class PictureBox {
   ) {
     this.input = need("input[type=file]", HTMLInputElement, box);
     this.chosen = need("img.chosen", HTMLImageElement, box);
+    // What this browser does not show may be a picture all the same: the server says.
+    this.chosen.addEventListener("error", () => {
+      this.chosen.hidden = true;
+      box.classList.remove("full");
+    });
     this.input.addEventListener("change", () => this.take(this.input.files?.[0]));
     box.addEventListener("dragover", (e) => {
       e.preventDefault();

@@ -31,7 +31,7 @@ function fault(answer: Answer): HTMLElement {
   return make(
     "div",
     { className: "fault" },
-    make("strong", {}, [e.error_type, answer.status || ""].filter(Boolean).join(" ")),
+    make("strong", {}, [e.error_type, answer.status > 0 ? say(words.answer.status, answer.status) : ""].filter(Boolean).join(", ")),
     make("div", {}, e.message),
     e.stacktrace ? make("pre", {}, e.stacktrace) : null,
   );
@@ -59,7 +59,7 @@ function raw(text: string): HTMLElement {
 function binary(bytes: Blob, asked: Asked): HTMLElement {
   const url = URL.createObjectURL(bytes);
   const type = bytes.type.split("/")[1] ?? "bin";
-  const save = make("a", { href: url, download: `answer.${type === "jpeg" ? "jpg" : type === "octet-stream" ? "bin" : type}` }, say(words.answer.download, bytes.size));
+  const save = make("a", { href: url, download: `answer.${type === "jpeg" ? "jpg" : type === "octet-stream" ? "bin" : type}` }, say(words.answer.download, Math.ceil(bytes.size / 1024)));
   if (!bytes.type.startsWith("image/")) return make("p", {}, save);
   let picture: HTMLElement = make("img", { className: "picture", src: url, alt: words.answer.after });
   if (asked.picture) {

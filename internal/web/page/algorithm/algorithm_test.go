@@ -158,11 +158,13 @@ func TestManyVersionsFit(t *testing.T) {
 func TestFiles(t *testing.T) {
 	sys, s := newServer(t)
 	v := sys.Add("demo/pictures/1.0.0", true, nil)
-	for _, n := range []string{"samples/a.png", "samples/a.html", "README.md", "net.caffemodel", "sub/README.md"} {
+	v.Manifest = json.RawMessage(`{"kind":"model","sample":{"file":"shot.png"}}`) // people try it, wherever it lies
+	for _, n := range []string{"samples/a.png", "samples/a.html", "README.md", "net.caffemodel", "sub/README.md", "shot.png", "other.png"} {
 		sys.AddFile(v, n, []byte("<html>"))
 	}
 	for path, want := range map[string]int{
 		"demo/pictures/samples/a.png": 200, "demo/pictures/README.md": 200, "demo/pictures/samples/a.html?version=1.0.0": 200,
+		"demo/pictures/shot.png": 200, "demo/pictures/other.png": 404, "demo/pictures/": 404,
 		"demo/pictures/net.caffemodel": 404, "demo/pictures/sub/README.md": 404, "demo/pictures/samples/none": 404, "no/such/README.md": 404,
 		"d-d/x/README.md": 404, "demo/pictures/samples/a.png?version=9.9.9": 404, "demo/pictures/samples/a.png?version=x": 404,
 	} {

@@ -32,28 +32,32 @@ func colour(code, language string) (string, error) {
 type coloured struct{}
 
 // RegisterFuncs says which nodes it shows; see renderer.NodeRenderer.
-func (c coloured) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
-	r.Register(ast.KindFencedCodeBlock, c.block)
-	r.Register(ast.KindCodeBlock, c.block)
-}
-
-func (coloured) block(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
-	if !entering {
+func (coloured) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
+	show := func(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if entering {
+			return ast.WalkSkipChildren, writeCode(w, source, n)
+		}
 		return ast.WalkContinue, nil
 	}
+	r.Register(ast.KindFencedCodeBlock, show)
+	r.Register(ast.KindCodeBlock, show)
+}
+
+// writeCode writes a block that can be scrolled by key.
+func writeCode(w util.BufWriter, source []byte, n ast.Node) error {
 	language := "" // of a block that is only indented
-	if n, ok := node.(*ast.FencedCodeBlock); ok {
-		language = string(n.Language(source))
+	if fenced, ok := n.(*ast.FencedCodeBlock); ok {
+		language = string(fenced.Language(source))
 	}
 	var code strings.Builder
-	for i := range node.Lines().Len() {
-		at := node.Lines().At(i)
+	for i := range n.Lines().Len() {
+		at := n.Lines().At(i)
 		code.Write(at.Value(source))
 	}
 	html, err := colour(code.String(), language)
 	if err != nil {
-		return ast.WalkStop, err
+		return err
 	}
 	_, err = w.WriteString(`<pre tabindex="0"><code>` + html + "</code></pre>\n")
-	return ast.WalkSkipChildren, err
+	return err
 }

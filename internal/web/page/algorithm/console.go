@@ -118,10 +118,10 @@ func newConsole(v *catalog.Version) (console, error) {
 		c.Inputs = append(c.Inputs, f)
 	}
 	outs := outputsOf(m, &r)
-	c.Picture = len(outs) == 1 && (outs[0].Lab != nil || outs[0].Output.Picture != nil)
+	c.Picture = len(outs) == 1 && (outs[0].Lab != nil || outs[0].Picture != nil)
 	if c.Picture {
 		o := outs[0]
-		c.Jpeg = o.Lab != nil && o.Lab.Format == "jpeg" || o.Output.Picture != nil && o.Output.Picture.Format == "jpeg"
+		c.Jpeg = o.Lab != nil && o.Lab.Format == "jpeg" || o.Picture != nil && o.Picture.Format == "jpeg"
 	}
 	c.samples(v, m.Sample)
 	if len(c.Inputs) == 0 {
@@ -176,13 +176,13 @@ func fileSample(v *catalog.Version, name string) sample {
 // maxInline bounds a sample that stands in the page itself.
 const maxInline = 4 << 10
 
-// ownSample gives the sample of the manifest, where a visitor may have it.
+// ownSample gives the sample of the manifest.
 func ownSample(v *catalog.Version, s *manifest.Sample) (sample, bool) {
 	switch {
 	case s == nil:
 		return sample{}, false
 	case s.File != "":
-		return fileSample(v, s.File), strings.HasPrefix(s.File, "samples/")
+		return fileSample(v, s.File), true
 	case s.Text != "":
 		return sample{Type: "text/plain", Text: s.Text}, len(s.Text) <= maxInline
 	}

@@ -12,9 +12,6 @@ import (
 func (p *pages) file(w *api.Response, r *api.Request) error {
 	name := r.PathValue("path")
 	nothing := stoa.Errorf(stoa.NotFound, "there is no such file, or you may not see it")
-	if !api.IsPaper(name) {
-		return nothing
-	}
 	ref, err := reference(r)
 	if err != nil {
 		return nothing
@@ -25,6 +22,9 @@ func (p *pages) file(w *api.Response, r *api.Request) error {
 	}
 	if err != nil {
 		return err
+	}
+	if !v.IsPaper(name) {
+		return nothing
 	}
 	content, err := p.cfg.Catalog.OpenFile(r.Context(), r.Caller, exact(v), name)
 	if err != nil {

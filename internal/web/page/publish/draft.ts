@@ -22,6 +22,7 @@ export interface Report {
   macs: number;
   weight_bytes: number;
   memory_bytes: number;
+  unsupported?: string[];
   notes?: string[];
 }
 

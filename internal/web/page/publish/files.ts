@@ -56,6 +56,11 @@ function isFolder(e: FileSystemEntry): e is FileSystemDirectoryEntry {
   return e.isDirectory;
 }
 
+/** A picture that is dropped beside a model, in no folder, is a sample of it. */
+function beside({ name, file }: Dropped): string {
+  return !name.includes("/") && file.type.startsWith("image/") ? `samples/${name}` : name;
+}
+
 /** Leaves out what is hidden, and the folder that all files are in. */
 function haul(all: Dropped[]): Haul {
   let files = all.filter((f) => !isHidden(f.name));
@@ -65,5 +70,7 @@ function haul(all: Dropped[]): Haul {
     folder = first[0] ?? "";
     files = files.map((f) => ({ ...f, name: f.name.slice(folder.length + 1) }));
   }
-  return { files: files.map((f) => ({ ...f, name: f.name.normalize("NFC") })), folder };
+  files = files.map((f) => ({ ...f, name: folder ? f.name : beside(f) }));
+  files = files.map((f) => ({ ...f, name: f.name.normalize("NFC") }));
+  return { files: files.sort((a, b) => (a.name < b.name ? -1 : 1)), folder };
 }

@@ -25,12 +25,12 @@ const tree = (v: Json | undefined): Tree => (isTree(v) ? v : {});
 const text = (v: Json | undefined): string => (typeof v === "string" || typeof v === "number" || typeof v === "boolean" ? String(v) : "");
 const list = (v: Json | undefined): Json[] => (Array.isArray(v) ? v : v === undefined || v === null ? [] : [v]);
 
-/** The adapters, in people's words. */
+/** The adapters in people's words, and in their order of choice. */
 const adapters: Record<string, string> = {
   picture: words.publish.aspicture,
-  tensor: words.publish.asarray,
   labels: words.publish.aslabels,
   lab: words.publish.aslab,
+  tensor: words.publish.asarray,
 };
 
 export class Form {
@@ -63,6 +63,11 @@ export class Form {
         else delete this.manifest["limits"];
       }),
     );
+  }
+
+  /** The file that is the sample; "" where none is. */
+  get sample(): string {
+    return text(tree(this.manifest["sample"])["file"]);
   }
 
   /** Makes a file the sample, and says so in its field. */
@@ -113,12 +118,12 @@ export class Form {
     const shown = ["name", "tagline", "tags", "licence", "visibility"].map((name) =>
       this.field(tree(all[name]), { holder: this.manifest, name, path: name }, () => this.change()),
     );
-    shown.push(this.sample(tree(all["sample"])));
+    shown.push(this.sampleField(tree(all["sample"])));
     need("#about", HTMLElement).replaceChildren(...shown);
   }
 
   /** The sample: one of the files, or what stoa.yaml says. */
-  private sample(schema: Tree): HTMLElement {
+  private sampleField(schema: Tree): HTMLElement {
     const now = tree(this.manifest["sample"]);
     const select = make("select");
     select.append(make("option", { value: "" }, words.publish.nosample));
@@ -134,15 +139,16 @@ export class Form {
 
   /** The adapters of inputs or outputs. */
   private adapted(what: "input" | "output", specs: Spec[]): void {
-    const property = tree(this.properties(this.schema)[what]);
-    const schema = list(property["anyOf"]).map(tree).find((s) => s["type"] === "object") ?? {};
+    const schema = tree(tree(this.properties(this.schema)[what])["items"]);
     const boxes = list(this.manifest[what]).map((v, i) => this.adapter(schema, tree(v), `${what}[${i}]`, specs));
     need(`#${what}s`, HTMLElement).replaceChildren(...boxes);
   }
 
   private adapter(schema: Tree, holder: Tree, path: string, specs: Spec[]): HTMLElement {
     const properties = this.properties(schema);
+    const known = Object.keys(adapters);
     const kinds = Object.keys(properties).filter((k) => k !== "name");
+    kinds.sort((a, b) => known.indexOf(a) - known.indexOf(b));
     const spec = specOf(holder, specs);
     const id = idOf(path);
     const body = make("div", { className: "fields" });

@@ -46,6 +46,7 @@ class Page {
   private report: Report | null = null;
   private text = ""; // of stoa.yaml, as the inspection gave it
   private picture = ""; // the name of the file that is previewed
+  private readonly picked = new Set<string>(); // files that came by the picture box
   private timer = 0;
   private asking: AbortController | null = null;
   private urls: string[] = [];
@@ -130,20 +131,31 @@ class Page {
   }
 
   private async remove(name: string): Promise<void> {
-    const row = this.rows.get(name);
-    if (!row) return;
-    this.rows.delete(name);
-    row.line.remove();
     need("#choose-files", HTMLElement).focus();
-    if (row.there) {
-      try {
-        await this.draft.remove(name);
-      } catch (e) {
-        this.tell(message(e), "fault");
-      }
+    try {
+      await this.discard(name);
+    } catch (e) {
+      this.tell(message(e), "fault");
     }
     if (this.rows.size > 0) await this.inspect();
     else this.empty();
+  }
+
+  /** Takes a file out of the list and of the draft. */
+  private async discard(name: string): Promise<void> {
+    const row = this.rows.get(name);
+    if (!row) return;
+    this.rows.delete(name);
+    this.picked.delete(name);
+    row.line.remove();
+    if (row.there) await this.draft.remove(name);
+  }
+
+  /** Discards the pictures that were only looked at: what is below samples would be published. */
+  private async tidy(form: Form): Promise<void> {
+    for (const name of [...this.picked]) {
+      if (name !== this.picture && name !== form.sample) await this.discard(name);
+    }
   }
 
   private empty(): void {
@@ -211,11 +223,15 @@ class Page {
     const same = this.report && found.report && sameNetwork(this.report, found.report);
     this.report = found.report ?? null;
     const list = problems(found.problems);
-    need("#problems", HTMLElement).replaceChildren(...(list ? [make("p", {}, words.publish.inway), list] : []));
+    const inPlace = !found.given && found.manifest && found.problems.some((p) => p.file !== "");
+    need("#problems", HTMLElement).replaceChildren(
+      ...(list ? [make("p", {}, words.publish.inway), list] : []),
+      ...(inPlace ? [make("p", {}, words.publish.instead)] : []),
+    );
     need("#report", HTMLElement).replaceChildren(...(found.report ? [facts(found.report)] : []));
     need("#found", HTMLElement).hidden = false;
     this.tell(list ? say(words.publish.problems, found.problems.length) : say(words.publish.ready, found.report?.format ?? ""));
-    if (!found.report || !found.manifest) {
+    if (!found.report || !found.manifest || found.report.unsupported?.length) {
       this.form.hidden = true;
       return;
     }
@@ -234,43 +250,39 @@ class Page {
 
   /** Previews the sample, where it is a picture and none was chosen. */
   private chooseSample(form: Form): void {
-    const sample = form.manifest["sample"];
-    const name = typeof sample === "object" && sample !== null && !Array.isArray(sample) ? sample["file"] : undefined;
-    if (typeof name !== "string" || (this.picture && this.rows.has(this.picture))) return;
-    const row = this.rows.get(name);
+    if (this.picture && this.rows.has(this.picture)) return;
+    const row = this.rows.get(form.sample);
     if (!row?.file.type.startsWith("image/")) return;
-    this.picture = name;
+    this.picture = form.sample;
     this.box.set(row.file);
   }
 
   /** Takes the picture of the box: it is uploaded, previewed, and becomes the sample where there is none. */
   private async pick(): Promise<void> {
-    const file = this.box.file;
-    if (!file) return;
-    const name = (file instanceof File ? file.name : words.publish.pasted).normalize("NFC").replace(/^\.+|[/\\]/g, "") || words.publish.pasted;
+    const blob = this.box.file;
+    if (!blob) return;
+    const file = blob instanceof File ? blob : new File([blob], words.publish.pasted, { type: blob.type });
+    const name = `samples/${file.name.normalize("NFC").replace(/^\.+|[/\\]/g, "") || words.publish.pasted}`;
     const before = this.picture;
-    const known = this.rows.get(name);
+    const form = await this.fields;
     try {
-      if (!known?.there || known.file !== file) {
-        this.add({ name, file: file instanceof File ? file : new File([file], name, { type: file.type }) });
-        this.queue = this.queue.filter((n) => n !== name);
+      if (this.rows.get(name)?.file !== file) {
+        this.add({ name, file });
+        this.queue = this.queue.filter((n) => n !== name); // it does not wait for the others
+        this.picked.add(name);
         const row = this.rows.get(name);
         await this.draft.put(name, file, (done) => row && (row.bar.value = done));
-        if (row) {
-          row.there = true;
-          row.bar.remove();
-        }
+        if (row) row.there = true;
+        row?.bar.remove();
       }
+      this.picture = name;
+      const single = (this.report?.inputs?.length ?? 0) === 1;
+      if (single && (form.sample === before || !("sample" in form.manifest))) form.setSample(name);
+      else this.changed();
+      await this.tidy(form);
     } catch (e) {
       need("#seen", HTMLElement).replaceChildren(fault(e));
-      return;
     }
-    this.picture = name;
-    const form = await this.fields;
-    const sample = form.manifest["sample"] as Tree | undefined;
-    const single = (this.report?.inputs?.length ?? 0) === 1;
-    if (single && (sample === undefined || sample["file"] === before)) form.setSample(name);
-    else this.changed();
   }
 
   /** Asks the server, once no more changes come, whether the manifest is in order and what the network will see. */
@@ -336,15 +348,16 @@ class Page {
     this.button.disabled = true;
     this.outcome.replaceChildren(make("p", {}, words.publish.working), make("progress", { ariaLabel: words.publish.working }));
     try {
+      if (form.sample !== this.picture) this.picture = "";
+      await this.tidy(form);
       const bump = need("#bump", HTMLSelectElement).value;
       const v = await this.draft.publish(form.touched || !this.text ? { manifest: form.manifest, bump } : { yaml: this.text, bump });
       this.published = true;
       this.outcome.replaceChildren(make("p", {}, say(words.publish.done, `${v.owner}/${v.name}`, v.version)));
       location.assign(`/algorithms/${v.owner}/${v.name}`);
     } catch (e) {
-      this.outcome.replaceChildren(fault(e));
+      this.outcome.replaceChildren(this.restart(e) ? make("p", {}, words.publish.again) : fault(e));
       this.button.disabled = false;
-      this.restart(e);
     }
   }
 }

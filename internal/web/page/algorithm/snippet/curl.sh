@@ -1,4 +1,4 @@
-{{- if .FileURL}}curl -sS {{quote .FileURL}} -o {{quote .File}}   # a sample to try
+{{- if .FileURL}}curl -sS {{quote .FileURL}} -o {{quote .File}}
 {{end}}curl -sS {{quote .URL}} \
 {{- if .Key}}
   -H "Authorization: Simple $STOA_KEY" \
