@@ -1,7 +1,8 @@
 # Fetches ONNX Runtime out of its Python wheel. Sourced by setup.sh and
 # release.sh, which define fail.
 
-onnxruntime=1.32.0 # as in requirements-onnxruntime.txt
+# The version is that of requirements-onnxruntime.txt.
+onnxruntime=1.32.0
 
 # wheel_arch names an architecture as the wheels do.
 wheel_arch() {

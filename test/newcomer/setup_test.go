@@ -21,7 +21,7 @@ func machine(t *testing.T, programs map[string]string) (dir, path string) {
 	if err := os.Mkdir(filepath.Join(dir, "tools"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"setup.sh", "requirements-onnxruntime.txt"} {
+	for _, name := range []string{"setup.sh", "onnxruntime.sh", "requirements-onnxruntime.txt"} {
 		b, err := os.ReadFile(filepath.Join("../../tools", name))
 		if err != nil {
 			t.Fatal(err)
@@ -109,11 +109,11 @@ func TestSetupDoesNothingTwice(t *testing.T) {
 	if err := os.MkdirAll(lib, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	script, err := os.ReadFile("../../tools/setup.sh")
+	script, err := os.ReadFile("../../tools/onnxruntime.sh")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, _ := strings.Cut(string(script), "\nversion=")
+	_, after, _ := strings.Cut(string(script), "\nonnxruntime=")
 	version, _, _ := strings.Cut(after, "\n")
 	for name, content := range map[string]string{"libonnxruntime.so": "library", "VERSION": version + "\n"} {
 		if err := os.WriteFile(filepath.Join(lib, name), []byte(content), 0o644); err != nil {
