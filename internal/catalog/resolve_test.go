@@ -181,7 +181,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-func TestList(t *testing.T) {
+func TestSearch(t *testing.T) {
 	e := open(t)
 	e.publish(ada, "zebra", "public", "c1")
 	e.publish(ada, "zebra", "private", "c2")
@@ -189,12 +189,12 @@ func TestList(t *testing.T) {
 	e.publish(bob, "Net", "public", "c1")
 	list := func(who stoa.Caller, q catalog.Query) []string {
 		t.Helper()
-		vs, err := e.List(t.Context(), who, q)
+		found, err := e.Search(t.Context(), who, q)
 		if err != nil {
 			t.Fatal(err)
 		}
 		out := []string{}
-		for _, v := range vs {
+		for _, v := range found.Versions {
 			out = append(out, v.Owner+"/"+v.Name+"/"+v.Number.String())
 		}
 		return out

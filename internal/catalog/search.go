@@ -77,12 +77,6 @@ func (c *Catalog) Search(ctx context.Context, who stoa.Caller, q Query) (Found, 
 	return c.cfg.Store.Search(ctx, s)
 }
 
-// List gives the Versions of a Search.
-func (c *Catalog) List(ctx context.Context, who stoa.Caller, q Query) ([]*Version, error) {
-	found, err := c.Search(ctx, who, q)
-	return found.Versions, err
-}
-
 // Bounds of a text. Nobody types more; what is beyond is not looked for. A word
 // that is cut still finds all that the whole one does, as it is a beginning.
 const (

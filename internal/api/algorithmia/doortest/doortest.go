@@ -181,8 +181,8 @@ func (s *System) Resolve(_ context.Context, who stoa.Caller, ref stoa.Ref) (*cat
 	return nil, stoa.Errorf(stoa.NotFound, "algorithm %s/%s does not exist, or you may not see it", ref.Owner, ref.Name)
 }
 
-// List is catalog.Catalog's.
-func (s *System) List(_ context.Context, who stoa.Caller, q catalog.Query) ([]*catalog.Version, error) {
+// seen gives what the caller sees of what q's owner and text mean.
+func (s *System) seen(who stoa.Caller, q catalog.Query) []*catalog.Version {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	newest := map[string]*catalog.Version{}
@@ -197,19 +197,15 @@ func (s *System) List(_ context.Context, who stoa.Caller, q catalog.Query) ([]*c
 		out = append(out, v)
 	}
 	slices.SortFunc(out, func(a, b *catalog.Version) int { return strings.Compare(a.Owner+a.Name, b.Owner+b.Name) })
-	return out, nil
+	return out
 }
 
 // Search is catalog.Catalog's, of the whole text as a part of name and tagline.
-func (s *System) Search(ctx context.Context, who stoa.Caller, q catalog.Query) (catalog.Found, error) {
-	all, err := s.List(ctx, who, q)
-	if err != nil {
-		return catalog.Found{}, err
-	}
+func (s *System) Search(_ context.Context, who stoa.Caller, q catalog.Query) (catalog.Found, error) {
 	sought := catalog.Sought{Kind: q.Kind, Framework: q.Framework}
 	found := catalog.Found{Versions: []*catalog.Version{}}
 	var groups []catalog.Group
-	for _, v := range all {
+	for _, v := range s.seen(who, q) {
 		groups = append(groups, catalog.Group{Kind: v.Kind, Framework: v.Framework, Count: 1})
 		if (q.Kind == "" || q.Kind == v.Kind) && (q.Framework == "" || q.Framework == v.Framework) {
 			found.Versions = append(found.Versions, v)
