@@ -175,6 +175,17 @@ const demo = "../../demo/"
 
 // TestEveryCommandThroughTheProgram walks the commands against a server that is
 // the program too, as their users do.
+// What strangers may call reaches the server, which refuses what it cannot read.
+func TestServeRefusesOddKeyless(t *testing.T) {
+	p := newProgram(t)
+	for _, flags := range [][]string{{"--keyless", "demo"}, {"--keyless", "none", "--keyless", "demo/*"}, {"--public-url", "stoa.example"}} {
+		args := append([]string{"serve", "--data", filepath.Join(t.TempDir(), "data"), "--listen", "127.0.0.1:0"}, flags...)
+		if _, errs, status := p.run(t, args...); status != 1 || !strings.Contains(errs, flags[len(flags)-1]) && !strings.Contains(errs, "none") {
+			t.Errorf("%v: %d %s", flags, status, errs)
+		}
+	}
+}
+
 func TestEveryCommandThroughTheProgram(t *testing.T) {
 	p := newProgram(t)
 	data := filepath.Join(t.TempDir(), "data")

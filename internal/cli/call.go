@@ -17,6 +17,8 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/client"
+	"github.com/stoa-project/stoa/internal/human"
+	"github.com/stoa-project/stoa/internal/manifest"
 )
 
 // callFlags are those of stoa call.
@@ -125,30 +127,7 @@ func (a *app) callInput(c *cobra.Command, f callFlags) (client.Input, error) {
 	if !st.Mode().IsRegular() {
 		size = -1
 	}
-	return client.Input{ContentType: typeOf(f.file), Body: in, Size: size}, nil
-}
-
-// typeOf guesses a content type from a file's name.
-func typeOf(name string) string {
-	switch strings.ToLower(filepath.Ext(name)) {
-	case ".json":
-		return "application/json"
-	case ".txt", ".md", ".csv":
-		return "text/plain; charset=utf-8"
-	case ".npy":
-		return stoa.NpyMediaType
-	case ".npz":
-		return stoa.NpzMediaType
-	case ".png":
-		return "image/png"
-	case ".jpg", ".jpeg":
-		return "image/jpeg"
-	case ".gif":
-		return "image/gif"
-	case ".webp":
-		return "image/webp"
-	}
-	return "application/octet-stream"
+	return client.Input{ContentType: manifest.MediaType(f.file), Body: in, Size: size}, nil
 }
 
 // writeAnswer writes an answer where it is wanted.
@@ -159,7 +138,7 @@ func (a *app) writeAnswer(s *client.Stream, output string) error {
 	case s.Type == stoa.Binary && a.env.StdoutTTY && output == "":
 		size := "bytes"
 		if s.Size >= 0 {
-			size = bytesText(s.Size)
+			size = human.Bytes(s.Size)
 		}
 		return stoa.Errorf(stoa.Invalid, "the answer is %s of %s, which a terminal cannot show: add --output %s",
 			size, firstOf(s.MediaType, "application/octet-stream"), suggestName(s.MediaType))

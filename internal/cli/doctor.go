@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/human"
 )
 
 // State is how a check came out.
@@ -176,9 +177,9 @@ func checkMemory(path string) Finding {
 			break
 		}
 		if kib<<10 < lowMemory {
-			return Finding{Warn, bytesText(kib<<10) + " are free", "large models may not fit: end what is not needed"}
+			return Finding{Warn, human.Bytes(kib<<10) + " are free", "large models may not fit: end what is not needed"}
 		}
-		return Finding{State: Good, Text: bytesText(kib<<10) + " are free"}
+		return Finding{State: Good, Text: human.Bytes(kib<<10) + " are free"}
 	}
 	return Finding{State: Warn, Text: "cannot be told from " + path}
 }
@@ -194,7 +195,7 @@ func (a *app) checkDisk() Finding {
 	}
 	free := int64(st.Bavail) * st.Bsize
 	if free < lowDisk {
-		return Finding{Warn, bytesText(free) + " are free at " + dir, "large models may not fit: make room"}
+		return Finding{Warn, human.Bytes(free) + " are free at " + dir, "large models may not fit: make room"}
 	}
-	return Finding{State: Good, Text: bytesText(free) + " are free at " + dir}
+	return Finding{State: Good, Text: human.Bytes(free) + " are free at " + dir}
 }

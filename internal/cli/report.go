@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stoa-project/stoa/internal/human"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -26,9 +27,9 @@ func printReport(w io.Writer, r *importer.Report) error {
 	rows = append(rows,
 		[]string{"layers", counts(r.Layers)},
 		[]string{"operators", counts(r.Operators)},
-		[]string{"parameters", countText(r.Parameters) + " (" + bytesText(r.WeightBytes) + ")"},
-		[]string{"work", countText(r.MACs) + " multiply-adds a call"},
-		[]string{"memory", "about " + bytesText(r.MemoryBytes)},
+		[]string{"parameters", human.Count(r.Parameters) + " (" + human.Bytes(r.WeightBytes) + ")"},
+		[]string{"work", known("", human.Count(r.MACs), " multiply-adds a call")},
+		[]string{"memory", known("about ", human.Bytes(r.MemoryBytes), "")},
 	)
 	if r.Opset > 0 {
 		rows = append(rows, []string{"ONNX opset", fmt.Sprint(r.Opset)})
@@ -36,6 +37,14 @@ func printReport(w io.Writer, r *importer.Report) error {
 	rows = append(rows, lines("not supported", r.Unsupported)...)
 	rows = append(rows, lines("notes", r.Notes)...)
 	return table(w, slices.DeleteFunc(rows, func(r []string) bool { return r[len(r)-1] == "" }))
+}
+
+// known puts words around what is known, and gives "" for what is not.
+func known(before, what, after string) string {
+	if what == "" {
+		return ""
+	}
+	return before + what + after
 }
 
 func specRows(head string, specs []tensor.Spec) [][]string {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stoa-project/stoa/client"
+	"github.com/stoa-project/stoa/internal/human"
 	"github.com/stoa-project/stoa/internal/importer"
 )
 
@@ -60,7 +61,7 @@ func showAlgorithm(w io.Writer, v *client.Algorithm) error {
 		if i == 0 {
 			head = "files"
 		}
-		rows = append(rows, []string{head, f.Name, bytesText(f.Size)})
+		rows = append(rows, []string{head, f.Name, human.Bytes(f.Size)})
 	}
 	if err := table(w, rows); err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/media"
 	"github.com/stoa-project/stoa/internal/serve"
+	"github.com/stoa-project/stoa/internal/serve/servetest"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
@@ -181,7 +182,7 @@ func TestADraftWithAManifest(t *testing.T) {
 	if err != nil || v.Owner != "demo" || v.Visibility != "public" {
 		t.Fatalf("%+v, %v", v, err)
 	}
-	p, err := s.Push(t.Context(), bundle(t, digits))
+	p, err := s.Push(t.Context(), servetest.Bundle(t, digits))
 	if err != nil || p.New || p.Hash != v.Hash {
 		t.Errorf("the same by a push: new %v, %v", p, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/stoa-project/stoa/client"
 	"github.com/stoa-project/stoa/internal/format/npy"
 	"github.com/stoa-project/stoa/internal/serve"
+	"github.com/stoa-project/stoa/internal/serve/servetest"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
@@ -257,7 +258,7 @@ func TestLimitsOfTheManifest(t *testing.T) {
 	if res.StatusCode != http.StatusOK || !strings.Contains(body, `"error_type":"TooLargeError"`) || !strings.Contains(body, "limit of 16B") {
 		t.Errorf("over limits.body: %d %s", res.StatusCode, body)
 	}
-	r := bundle(t, "../../demo/places")
+	r := servetest.Bundle(t, "../../demo/places")
 	r.As, r.Manifest = "me/starved", r.Manifest+"limits: {memory: 1MiB}\n" // its weights take 4
 	if _, err := s.Push(t.Context(), r); stoa.KindOf(err) != stoa.TooLarge || !strings.Contains(err.Error(), "limits.memory") {
 		t.Errorf("over limits.memory: %v", err)

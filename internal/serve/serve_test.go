@@ -31,31 +31,9 @@ func start(t testing.TB, data string, change func(*serve.Config)) *system {
 	return &system{servetest.Start(t, data, change)}
 }
 
-// bundle reads a folder as the command line does: all its files but stoa.yaml.
-func bundle(t testing.TB, dir string) client.PushRequest {
-	t.Helper()
-	man, err := os.ReadFile(filepath.Join(dir, "stoa.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := client.PushRequest{Manifest: string(man)}
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == "stoa.yaml" {
-			return err
-		}
-		rel, err := filepath.Rel(dir, path)
-		r.Files = append(r.Files, client.PushFile{Name: filepath.ToSlash(rel), Path: path})
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
 func (s *system) push(t testing.TB, dir string) *client.Published {
 	t.Helper()
-	p, err := s.Push(t.Context(), bundle(t, dir))
+	p, err := s.Push(t.Context(), servetest.Bundle(t, dir))
 	if err != nil {
 		t.Fatalf("push %s: %v", dir, err)
 	}
@@ -217,7 +195,7 @@ func TestASecondServerIsRefused(t *testing.T) {
 
 func TestABadModelIsNotPublishedAndLeavesNothing(t *testing.T) {
 	s := start(t, t.TempDir(), nil)
-	r := bundle(t, "../../demo/digits")
+	r := servetest.Bundle(t, "../../demo/digits")
 	for i, f := range r.Files {
 		if strings.HasSuffix(f.Name, ".caffemodel") {
 			b, err := os.ReadFile(f.Path)
@@ -252,7 +230,7 @@ func TestABadModelIsNotPublishedAndLeavesNothing(t *testing.T) {
 
 func TestShutdownWaitsForCalls(t *testing.T) {
 	s := start(t, t.TempDir(), nil)
-	r := bundle(t, "../../demo/colorize")
+	r := servetest.Bundle(t, "../../demo/colorize")
 	// At 64 times the work a call takes the better part of a second: long enough
 	// to be seen under way on a busy machine.
 	r.Manifest = strings.NewReplacer("width: 96", "width: 768", "height: 96", "height: 768").Replace(r.Manifest)

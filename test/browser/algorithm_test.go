@@ -94,7 +94,7 @@ func TestCallingWithAnArray(t *testing.T) {
 // What is private is seen by its owner alone, and called by him.
 func TestPrivateAlgorithms(t *testing.T) {
 	s := start(t)
-	r := bundle(t, "../../demo/digits")
+	r := servetest.Bundle(t, "../../demo/digits")
 	r.Manifest = strings.Replace(r.Manifest, "visibility: public", "visibility: private", 1)
 	if _, err := s.Push(t.Context(), r); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ package browser_test
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +20,6 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"github.com/stoa-project/stoa/client"
 	"github.com/stoa-project/stoa/internal/serve"
 	"github.com/stoa-project/stoa/internal/serve/servetest"
 )
@@ -100,33 +98,11 @@ func start(t testing.TB, demos ...string) *servetest.System {
 	// The tests are one address that calls without a key.
 	s := servetest.Start(t, t.TempDir(), func(c *serve.Config) { c.KeylessBurst, c.KeylessRate = 1000, 1000 })
 	for _, d := range demos {
-		if _, err := s.Push(t.Context(), bundle(t, "../../demo/"+d)); err != nil {
+		if _, err := s.Push(t.Context(), servetest.Bundle(t, "../../demo/"+d)); err != nil {
 			t.Fatalf("%s: %v", d, err)
 		}
 	}
 	return s
-}
-
-// bundle reads a folder as the command line does: all its files but stoa.yaml.
-func bundle(t testing.TB, dir string) client.PushRequest {
-	t.Helper()
-	man, err := os.ReadFile(filepath.Join(dir, "stoa.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := client.PushRequest{Manifest: string(man)}
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == "stoa.yaml" {
-			return err
-		}
-		rel, err := filepath.Rel(dir, path)
-		r.Files = append(r.Files, client.PushFile{Name: filepath.ToSlash(rel), Path: path})
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
 }
 
 // tab is a tab with cookies of its own, which listens for what goes wrong.

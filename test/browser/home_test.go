@@ -63,8 +63,6 @@ func TestColouringThePhoto(t *testing.T) {
 	if coloured < 15 || grey > 8 {
 		t.Errorf("the slider shows %.1f from grey on the one side, %.1f on the other", coloured, grey)
 	}
-	// It is moved by key, too.
-	b.do("keys", focusAndType("#stage input[type=range]", "\uE004\uE004")...)
 	// Another photo, and one's own.
 	first := get[string](b, `document.querySelector("#stage .over").src`)
 	b.click(".photo[aria-pressed=false]")

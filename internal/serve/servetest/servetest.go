@@ -6,6 +6,7 @@ package servetest
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,4 +90,26 @@ func Start(t testing.TB, data string, change func(*serve.Config)) *System {
 		t.Fatal(err)
 	}
 	return &System{System: s, Client: c, Data: data, Key: key, Stop: stop}
+}
+
+// Bundle reads a folder as the command line does: all its files but stoa.yaml.
+func Bundle(t testing.TB, dir string) client.PushRequest {
+	t.Helper()
+	man, err := os.ReadFile(filepath.Join(dir, "stoa.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := client.PushRequest{Manifest: string(man)}
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Name() == "stoa.yaml" {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		r.Files = append(r.Files, client.PushFile{Name: filepath.ToSlash(rel), Path: path})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

@@ -3,8 +3,6 @@ package algorithm_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -14,6 +12,7 @@ import (
 	"github.com/stoa-project/stoa/internal/api/algorithmia/doortest"
 	"github.com/stoa-project/stoa/internal/web"
 	"github.com/stoa-project/stoa/internal/web/page/algorithm"
+	"github.com/stoa-project/stoa/internal/web/webtest"
 )
 
 const png = "\x89PNG\r\n\x1a\n"
@@ -35,45 +34,6 @@ func newServer(t *testing.T) (*doortest.System, *httptest.Server) {
 	return sys, s
 }
 
-func get(t *testing.T, url, key string) (*http.Response, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if key != "" {
-		req.Header.Set("Authorization", key)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res, string(b)
-}
-
-func has(t *testing.T, page string, wants ...string) {
-	t.Helper()
-	for _, w := range wants {
-		if !strings.Contains(page, w) {
-			t.Errorf("the page lacks %s", w)
-		}
-	}
-}
-
-func lacks(t *testing.T, page string, never ...string) {
-	t.Helper()
-	for _, n := range never {
-		if strings.Contains(page, n) {
-			t.Errorf("the page has %s", n)
-		}
-	}
-}
-
 const report = `{"framework":"caffe","format":"Caffe V2 binary, prototxt","files":["a.prototxt"],"inputs":[{"name":"data","dtype":"float32","shape":[-1,3,96,96]}],
 	"outputs":[{"name":"prob","dtype":"float32","shape":[-1,6]}],"layers":{"Convolution":21,"ReLU":17},"operators":{"Conv":21},"parameters":1040000,"macs":121000000,
 	"weight_bytes":4120000,"memory_bytes":4560000,"opset":17,"notes":["one layer <dropped>"],"check":{"load_seconds":0.02,"host_bytes":7000000,"run_seconds":0.0084,"answer":"{}"}}`
@@ -89,21 +49,21 @@ func TestThePageTellsWhatAVersionIs(t *testing.T) {
 		sys.AddFile(v, n, []byte(png+n))
 	}
 	sys.AddFile(v, "README.md", []byte("# Places\n\n**Bold** <script>alert(1)</script>"))
-	res, page := get(t, s.URL+"/algorithms/demo/places", "")
+	res, page := webtest.Get(t, s.URL+"/algorithms/demo/places", "")
 	if res.StatusCode != 200 {
 		t.Fatal(res.Status)
 	}
-	has(t, page, "&lt;i&gt;Names", "1.2.0", ">photo</a>", `href="/files/demo/places/LICENCE.md?version=1.2.0">Apache-2.0`, "<h2>Places</h2>", "<strong>Bold</strong>",
-		"1.04 M, 3.93 MiB", "121 M", "4.35 MiB estimated", "6.68 MiB measured", "Answered its sample in 8.4 ms", "38: 21 Convolution, 17 ReLU", "one layer &lt;dropped&gt;",
+	webtest.Has(t, page, "&lt;i&gt;Names", "1.2.0", ">photo</a>", `href="/files/demo/places/LICENCE.md?version=1.2.0">Apache-2.0`, "<h2>Places</h2>", "<strong>Bold</strong>",
+		"1.0 M, 3.9 MiB", "121.0 M", "4.3 MiB estimated", "6.7 MiB measured", "Answered its sample in 8.4 ms", "38: 21 Convolution, 17 ReLU", "one layer &lt;dropped&gt;",
 		"as bgr", "resized to 96 × 96 (stretch)", "(level − 127.5) × 1", "N×3×96×96 float32", "“not sure” below 0.5",
 		`data-call="/v1/algo/demo/places/1.2.0"`, `data-kind="picture"`, `data-url="/files/demo/places/samples/more.png?version=1.2.0"`,
 		"Sign in</a>", "STOA_KEY", "<noscript>")
-	lacks(t, page, "<script>alert", "samples/after.png", "samples/CREDITS", "style=", "onerror")
+	webtest.Lacks(t, page, "<script>alert", "samples/after.png", "samples/CREDITS", "style=", "onerror")
 	if len(page) > 40_000 {
 		t.Errorf("%d bytes", len(page))
 	}
-	_, page = get(t, s.URL+"/algorithms/Demo/PLACES?version=1.2.0", doortest.OtherKey)
-	has(t, page, `id="run">`)
+	_, page = webtest.Get(t, s.URL+"/algorithms/Demo/PLACES?version=1.2.0", doortest.OtherKey)
+	webtest.Has(t, page, `id="run">`)
 	if !strings.Contains(page, "/v1/algo/demo/places/1.2.0</span>") && !strings.Contains(page, "/v1/algo/demo/places/1.2.0 ") {
 		t.Error("code does not call the version that was asked for")
 	}
@@ -114,14 +74,14 @@ func TestTheConsoleIsMadeOfTheAdapters(t *testing.T) {
 	v := sys.Add("demo/open/1.0.0", true, nil)
 	v.Manifest = json.RawMessage(`{"kind":"model","input":[{"name":"a","picture":{"colour":"lab-l"}},{"name":"b"}],"output":[{"lab":{"format":"jpeg"}}],"sample":{"json":{"a":"it's","b":[1]}}}`)
 	v.Report = json.RawMessage(`{"framework":"onnx","inputs":[{"name":"a","dtype":"float32","shape":[1,1,8,8]},{"name":"b","dtype":"float32","shape":[1]}],"outputs":[{"name":"o","dtype":"float32","shape":[1,2,8,8]}]}`)
-	_, page := get(t, s.URL+"/algorithms/demo/open", "")
-	has(t, page, `data-kind="picture" data-name="a"`, `data-kind="array" data-name="b"`, "data-members", "data-grey", `data-text="{&#34;a&#34;:&#34;it&#39;s&#34;,&#34;b&#34;:[1]}"`,
+	_, page := webtest.Get(t, s.URL+"/algorithms/demo/open", "")
+	webtest.Has(t, page, `data-kind="picture" data-name="a"`, `data-kind="array" data-name="b"`, "data-members", "data-grey", `data-text="{&#34;a&#34;:&#34;it&#39;s&#34;,&#34;b&#34;:[1]}"`,
 		"No key is needed", "?output=raw", "answer.jpg", "Try the author’s sample")
-	lacks(t, page, "disabled", "STOA_KEY")
+	webtest.Lacks(t, page, "disabled", "STOA_KEY")
 	v = sys.Add("demo/texts/1.0.0", true, nil)
 	v.Manifest = json.RawMessage(`{"kind":"model","sample":{"text":"hello"}}`)
-	_, page = get(t, s.URL+"/algorithms/demo/texts", doortest.DemoKey)
-	has(t, page, `data-kind="text"`, `data-text="hello"`, "text/plain")
+	_, page = webtest.Get(t, s.URL+"/algorithms/demo/texts", doortest.DemoKey)
+	webtest.Has(t, page, `data-kind="text"`, `data-text="hello"`, "text/plain")
 }
 
 func TestPrivateThingsAreForThoseWhoMay(t *testing.T) {
@@ -131,7 +91,7 @@ func TestPrivateThingsAreForThoseWhoMay(t *testing.T) {
 	sys.AddFile(v, "README.md", []byte("hidden words"))
 	for key, want := range map[string]int{"": 404, doortest.OtherKey: 404, doortest.DemoKey: 200, doortest.AdminKey: 200, "wrong": 401} {
 		for _, path := range []string{"/algorithms/demo/secret", "/files/demo/secret/samples/x.png", "/files/demo/secret/README.md?version=1.0.0"} {
-			res, page := get(t, s.URL+path, key)
+			res, page := webtest.Get(t, s.URL+path, key)
 			if res.StatusCode != want || want != 200 && strings.Contains(page, "hidden") {
 				t.Errorf("%s with %q: %d", path, key, res.StatusCode)
 			}
@@ -147,9 +107,9 @@ func TestManyVersionsFit(t *testing.T) {
 	for i := range 40 {
 		sys.Add(fmt.Sprintf("demo/often/1.%d.0", i), true, nil)
 	}
-	_, page := get(t, s.URL+"/algorithms/demo/often", "")
-	has(t, page, `href="?version=1.39.0" aria-current="page"`, "28 more")
-	res, page := get(t, s.URL+"/algorithms/demo/often?version=7.0.0", "")
+	_, page := webtest.Get(t, s.URL+"/algorithms/demo/often", "")
+	webtest.Has(t, page, `href="?version=1.39.0" aria-current="page"`, "28 more")
+	res, page := webtest.Get(t, s.URL+"/algorithms/demo/often?version=7.0.0", "")
 	if res.StatusCode != 404 || !strings.Contains(page, "<h1>Not Found</h1>") {
 		t.Errorf("%d %s", res.StatusCode, page)
 	}
@@ -168,7 +128,7 @@ func TestFiles(t *testing.T) {
 		"demo/pictures/net.caffemodel": 404, "demo/pictures/sub/README.md": 404, "demo/pictures/samples/none": 404, "no/such/README.md": 404,
 		"d-d/x/README.md": 404, "demo/pictures/samples/a.png?version=9.9.9": 404, "demo/pictures/samples/a.png?version=x": 404,
 	} {
-		res, _ := get(t, s.URL+"/files/"+path, "")
+		res, _ := webtest.Get(t, s.URL+"/files/"+path, "")
 		if res.StatusCode != want {
 			t.Errorf("%s: %d", path, res.StatusCode)
 		}

@@ -170,7 +170,7 @@ func (c *console) fits(name string) bool {
 }
 
 func fileSample(v *catalog.Version, name string) sample {
-	return sample{Name: path.Base(name), URL: web.FileURL(v, name), Type: web.MediaType(name), Thumb: web.IsPicture(name)}
+	return sample{Name: path.Base(name), URL: web.FileURL(v, name), Type: manifest.MediaType(name), Thumb: web.IsPicture(name)}
 }
 
 // maxInline bounds a sample that stands in the page itself.

@@ -3,7 +3,6 @@ package algorithm
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"html/template"
 	"maps"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/stoa-project/stoa/internal/catalog"
+	"github.com/stoa-project/stoa/internal/human"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -160,7 +160,7 @@ const maxLayers = 12
 func newReport(r *importer.Report) *reportView {
 	x := &reportView{
 		Framework: r.Framework, Format: r.Format, Files: strings.Join(r.Files, ", "),
-		Parameters: count(r.Parameters), MACs: count(r.MACs), Weights: size(r.WeightBytes), Memory: size(r.MemoryBytes),
+		Parameters: human.Count(r.Parameters), MACs: human.Count(r.MACs), Weights: human.Bytes(r.WeightBytes), Memory: human.Bytes(r.MemoryBytes),
 		Opset: r.Opset, Notes: r.Notes[:min(len(r.Notes), maxLayers)],
 	}
 	for _, name := range slices.SortedFunc(maps.Keys(r.Layers), func(a, b string) int {
@@ -173,43 +173,8 @@ func newReport(r *importer.Report) *reportView {
 	}
 	x.MoreLayers = len(r.Layers) - len(x.Layers)
 	if c := r.Check; c != nil {
-		x.Check, x.Measured = c, size(c.HostBytes)
-		x.LoadTime, x.RunTime = seconds(c.LoadSeconds), seconds(c.RunSeconds)
+		x.Check, x.Measured = c, human.Bytes(c.HostBytes)
+		x.LoadTime, x.RunTime = human.Seconds(c.LoadSeconds), human.Seconds(c.RunSeconds)
 	}
 	return x
-}
-
-// count writes a large number as people say it; "" for one that is not known.
-func count(n int64) string {
-	switch {
-	case n < 0:
-		return ""
-	case n < 10_000:
-		return strconv.FormatInt(n, 10)
-	case n < 1_000_000:
-		return fmt.Sprintf("%.0f k", float64(n)/1e3)
-	case n < 1_000_000_000:
-		return fmt.Sprintf("%.3g M", float64(n)/1e6)
-	}
-	return fmt.Sprintf("%.3g G", float64(n)/1e9)
-}
-
-// size writes bytes; "" for a size that is not known.
-func size(n int64) string {
-	switch {
-	case n < 0:
-		return ""
-	case n < 1<<20:
-		return fmt.Sprintf("%.0f KiB", float64(n)/(1<<10))
-	case n < 10<<30:
-		return fmt.Sprintf("%.3g MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%.3g GiB", float64(n)/(1<<30))
-}
-
-func seconds(s float64) string {
-	if s < 1 {
-		return fmt.Sprintf("%.1f ms", s*1000)
-	}
-	return fmt.Sprintf("%.1f s", s)
 }

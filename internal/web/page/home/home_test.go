@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
@@ -17,6 +15,7 @@ import (
 	"github.com/stoa-project/stoa/internal/catalog"
 	"github.com/stoa-project/stoa/internal/web"
 	"github.com/stoa-project/stoa/internal/web/page/home"
+	"github.com/stoa-project/stoa/internal/web/webtest"
 )
 
 // fake is a catalogue that gives what it was told.
@@ -58,29 +57,6 @@ func serve(t *testing.T, f *fake, keyless bool) *httptest.Server {
 	return s
 }
 
-func get(t *testing.T, url string) (*http.Response, string) {
-	t.Helper()
-	res, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res, string(b)
-}
-
-func has(t *testing.T, page string, wants ...string) {
-	t.Helper()
-	for _, w := range wants {
-		if !strings.Contains(page, w) {
-			t.Errorf("the page lacks %s:\n%s", w, page)
-		}
-	}
-}
-
 func algorithm(name string) *catalog.Version {
 	return &catalog.Version{
 		Owner: "demo", Name: name, Number: stoa.Version{Major: 1}, Public: true, Kind: "model", Framework: "caffe",
@@ -94,30 +70,30 @@ func TestTheListIsWhatWasFound(t *testing.T) {
 		Kinds: []catalog.Facet{{Name: "model", Count: 60}}, Frameworks: []catalog.Facet{{Name: "caffe", Count: 50}, {Name: "onnx", Count: 10}},
 	}}
 	s := serve(t, f, false)
-	_, page := get(t, s.URL+"/?q=old+photo&framework=caffe&from=24")
+	_, page := webtest.Get(t, s.URL+"/?q=old+photo&framework=caffe&from=24", "")
 	if f.asked.Text != "old photo" || f.asked.Framework != "caffe" || f.asked.Offset != 24 || f.asked.Limit != 24 {
 		t.Errorf("asked for %+v", f.asked)
 	}
-	has(t, page, `href="/algorithms/demo/places"`, "/files/demo/places/samples/old%20photo.jpg?version=1.0.0", "&lt;script&gt;", "60 algorithms, 25 to 25",
+	webtest.Has(t, page, `href="/algorithms/demo/places"`, "/files/demo/places/samples/old%20photo.jpg?version=1.0.0", "&lt;script&gt;", "60 algorithms, 25 to 25",
 		`value="old photo"`, `name="framework" value="caffe"`, `aria-current="true">caffe <span class="soft">50</span>`, `href="/?framework=onnx&amp;q=old&#43;photo#list"`,
 		`rel="prev" href="/?framework=caffe&amp;q=old&#43;photo#list"`, `rel="next" href="/?framework=caffe&amp;from=48&amp;q=old&#43;photo#list"`)
 	if strings.Contains(page, "<script>alert") || strings.Contains(page, `id="demo"`) {
 		t.Errorf("the page has what it must not:\n%s", page)
 	}
-	res, part := get(t, s.URL+"/list?q=x")
-	if has(t, part, "demo/", `class="cards"`); strings.Contains(part, "<html") || res.StatusCode != 200 {
+	res, part := webtest.Get(t, s.URL+"/list?q=x", "")
+	if webtest.Has(t, part, "demo/", `class="cards"`); strings.Contains(part, "<html") || res.StatusCode != 200 {
 		t.Errorf("%d: more than the list: %s", res.StatusCode, part)
 	}
 }
 
 func TestNothingToShow(t *testing.T) {
 	s := serve(t, &fake{}, false)
-	_, page := get(t, s.URL+"/")
-	has(t, page, "Nothing is public here yet", "0 algorithms")
-	_, page = get(t, s.URL+"/?q=none")
-	has(t, page, "Nothing matches that")
+	_, page := webtest.Get(t, s.URL+"/", "")
+	webtest.Has(t, page, "Nothing is public here yet", "0 algorithms")
+	_, page = webtest.Get(t, s.URL+"/?q=none", "")
+	webtest.Has(t, page, "Nothing matches that")
 	for _, from := range []string{"-1", "x", "99999999"} {
-		if res, page := get(t, s.URL+"/?from="+from); res.StatusCode != 400 || !strings.Contains(page, "from="+from) {
+		if res, page := webtest.Get(t, s.URL+"/?from="+from, ""); res.StatusCode != 400 || !strings.Contains(page, "from="+from) {
 			t.Errorf("from=%s: %d %s", from, res.StatusCode, page)
 		}
 	}
@@ -129,15 +105,15 @@ func TestTheDemoIsThereToTry(t *testing.T) {
 		demo.Files = append(demo.Files, blob.File{Name: n})
 	}
 	f := &fake{demo: demo}
-	_, page := get(t, serve(t, f, true).URL)
-	has(t, page, `data-call="/v1/algo/demo/colorize/1.0.0"`, `data-before="/files/demo/colorize/samples/before.jpg?version=1.0.0"`, "samples/after.jpg", "samples/sunset.jpg")
+	_, page := webtest.Get(t, serve(t, f, true).URL, "")
+	webtest.Has(t, page, `data-call="/v1/algo/demo/colorize/1.0.0"`, `data-before="/files/demo/colorize/samples/before.jpg?version=1.0.0"`, "samples/after.jpg", "samples/sunset.jpg")
 	if strings.Contains(page, "data-locked") || strings.Contains(page, "CREDITS") || strings.Count(page, `class="photo"`) != 2 {
 		t.Errorf("%s", page)
 	}
-	_, page = get(t, serve(t, f, false).URL)
-	has(t, page, "data-locked")
+	_, page = webtest.Get(t, serve(t, f, false).URL, "")
+	webtest.Has(t, page, "data-locked")
 	demo.Files = nil // somebody's own demo/colorize
-	if _, page = get(t, serve(t, f, true).URL); strings.Contains(page, `id="demo"`) {
+	if _, page = webtest.Get(t, serve(t, f, true).URL, ""); strings.Contains(page, `id="demo"`) {
 		t.Error("a demo without photos is shown")
 	}
 }
@@ -155,7 +131,7 @@ func TestThePageIsSmallAndItsOwn(t *testing.T) {
 		f.found.Frameworks = append(f.found.Frameworks, catalog.Facet{Name: fmt.Sprint("framework", i), Count: 500})
 	}
 	s := serve(t, f, true)
-	res, page := get(t, s.URL+"/?q="+strings.Repeat("w", 100))
+	res, page := webtest.Get(t, s.URL+"/?q="+strings.Repeat("w", 100), "")
 	if len(page) > 40_000 {
 		t.Errorf("the page has %d bytes", len(page))
 	}
@@ -173,7 +149,7 @@ func TestThePageIsSmallAndItsOwn(t *testing.T) {
 		t.Errorf("the page loads %v", assets)
 	}
 	for _, m := range assets {
-		res, body := get(t, s.URL+m[1])
+		res, body := webtest.Get(t, s.URL+m[1], "")
 		if res.StatusCode != 200 || !strings.Contains(res.Header.Get("Cache-Control"), "immutable") || body == "" {
 			t.Errorf("%s: %d %q", m[1], res.StatusCode, res.Header.Get("Cache-Control"))
 		}

@@ -2,7 +2,6 @@ package publish_test
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/web"
 	"github.com/stoa-project/stoa/internal/web/page/publish"
+	"github.com/stoa-project/stoa/internal/web/webtest"
 )
 
 // oneKey knows one key, of ann's.
@@ -45,23 +45,7 @@ func get(t *testing.T, key string) (*http.Response, string) {
 	}
 	s := httptest.NewServer(h)
 	defer s.Close()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/publish", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if key != "" {
-		req.Header.Set("Authorization", key)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res, string(b)
+	return webtest.Get(t, s.URL+"/publish", key)
 }
 
 func TestVisitorsSeeWhatThePageDoes(t *testing.T) {
