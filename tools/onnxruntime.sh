@@ -42,6 +42,7 @@ for name in wheel.namelist():
     if base:
         open(sys.argv[1] + "/" + base, "wb").write(wheel.read(name))
 PY
+  [ -s "$tmp/lib" ] && [ -s "$tmp/LICENSE" ] && [ -s "$tmp/NOTICES" ] || fail "the wheel of ONNX Runtime $onnxruntime has another form than it had: see tools/onnxruntime.sh."
   mkdir -p "$dir"
   chmod 755 "$tmp/lib"
   cp "$tmp/lib" "$dir/libonnxruntime.so.new" && mv "$dir/libonnxruntime.so.new" "$dir/libonnxruntime.so"

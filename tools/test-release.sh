@@ -2,41 +2,51 @@
 # Unpacks this machine's archive in an empty Debian (minbase) that has neither
 # Go nor compiler nor pip, and no network but loopback, and holds it to what is
 # promised: ./stoa up colours the photo within 20 s. As root, who alone can make
-# an empty Debian; the first time it fetches 40 MB.
+# an empty Debian; the first time it fetches 40 MB. Status 77 says that the test
+# could not be made ready here, which tells nothing of the release.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 fail() { printf 'test-release: %s\n' "$*" >&2; exit 1; }
+unready() { printf 'test-release: %s\n' "$*" >&2; exit 77; }
 step() { printf '== %s\n' "$*"; }
 
-[ "$(id -u)" = 0 ] || fail "making an empty Debian needs root: run it as root, or in a container."
+[ "$(id -u)" = 0 ] || unready "making an empty Debian needs root: run it as root, or in a container."
 for tool in debootstrap bwrap; do
-  command -v "$tool" >/dev/null || apt-get install -y -qq --no-install-recommends debootstrap bubblewrap >/dev/null ||
-    fail "there is no $tool: apt-get install debootstrap bubblewrap, then try again."
+  command -v "$tool" >/dev/null ||
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends debootstrap bubblewrap; } >/dev/null ||
+    unready "there is no $tool: apt-get install debootstrap bubblewrap, then try again."
 done
 
-step "the archive, twice: the same bytes"
-tools/release.sh "$(go env GOHOSTARCH)" >/dev/null
-first=$(cat dist/SHA256SUMS)
-tools/release.sh "$(go env GOHOSTARCH)" >/dev/null
-[ "$(cat dist/SHA256SUMS)" = "$first" ] || fail "the second archive differs from the first: $first, $(cat dist/SHA256SUMS)"
-(cd dist && sha256sum --check --quiet SHA256SUMS)
-archive=$PWD/dist/$(awk -v arch="$(go env GOHOSTARCH)" '$2 ~ "-linux-" arch "[.]" {print $2}' dist/SHA256SUMS)
+. tools/onnxruntime.sh
+arch=$(go env GOHOSTARCH)
+fetch_onnxruntime "$(wheel_arch "$arch")" ".cache/onnxruntime/$onnxruntime-$arch" || unready "the archive lacks ONNX Runtime."
 
 # The mirror and the release are those of this machine.
 read -r mirror suite < <(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' | awk '$2 !~ /[-\/]/' | head -n 1) ||
-  fail "apt names no mirror on this machine: see /etc/apt/sources.list."
+  unready "apt names no mirror on this machine: see /etc/apt/sources.list."
 root=$PWD/.cache/minbase-$suite
 if [ ! -d "$root" ]; then
   step "an empty Debian ($suite)"
   mkdir -p .cache
   rm -rf "$root.new"
-  debootstrap --variant=minbase "$suite" "$root.new" "$mirror" > .cache/debootstrap.log 2>&1 ||
-    fail "debootstrap failed: $(tail -n 1 .cache/debootstrap.log)"
+  timeout 300 debootstrap --variant=minbase "$suite" "$root.new" "$mirror" > .cache/debootstrap.log 2>&1 ||
+    unready "debootstrap failed: $(tail -n 1 .cache/debootstrap.log)"
   rm -rf "$root.new/var/cache/apt/archives" "$root.new/dev"
   mkdir "$root.new/dev"
   mv "$root.new" "$root"
 fi
+
+bwrap --unshare-net --ro-bind "$root" / --proc /proc --dev /dev true 2>/dev/null ||
+  unready "bubblewrap may not make namespaces here: run it outside of this container."
+
+step "the archive, twice: the same bytes"
+tools/release.sh "$arch" >/dev/null
+first=$(cat dist/SHA256SUMS)
+tools/release.sh "$arch" >/dev/null
+[ "$(cat dist/SHA256SUMS)" = "$first" ] || fail "the second archive differs from the first: $first, $(cat dist/SHA256SUMS)"
+(cd dist && sha256sum --check --quiet SHA256SUMS)
+archive=$PWD/dist/$(awk -v arch="$arch" '$2 ~ "-linux-" arch "[.]" {print $2}' dist/SHA256SUMS)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
