@@ -30,7 +30,7 @@ var lexers = sync.OnceValue(func() map[string]chroma.Lexer {
 	for names, l := range map[string]chroma.Lexer{
 		"bash sh shell console": shell, "python py python3": python, "javascript js mjs typescript ts": js, "go golang": golang, "json yaml yml toml": data,
 	} {
-		for _, n := range strings.Fields(names) {
+		for n := range strings.FieldsSeq(names) {
 			out[n] = l
 		}
 	}
