@@ -1,30 +1,32 @@
 package algorithm
 
 import (
+	"html/template"
 	"strings"
 
 	"github.com/alecthomas/chroma/v2"
 	"github.com/alecthomas/chroma/v2/formatters/html"
-	"github.com/alecthomas/chroma/v2/lexers"
-	"github.com/alecthomas/chroma/v2/styles"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/renderer"
 	"github.com/yuin/goldmark/util"
 )
 
+// plain is a style without colours: the style sheet has them.
+var plain = chroma.MustNewStyle("plain", chroma.StyleEntries{})
+
 // colour gives code as HTML with a class for each kind of token; the style sheet
 // has their colours. Code in a language that nobody knows stays as it is.
 func colour(code, language string) (string, error) {
-	lexer := lexers.Get(language)
+	lexer := lexers()[strings.ToLower(language)]
 	if lexer == nil {
-		lexer = lexers.Fallback
+		return template.HTMLEscapeString(code), nil
 	}
 	tokens, err := chroma.Coalesce(lexer).Tokenise(nil, code)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	err = html.New(html.WithClasses(true), html.PreventSurroundingPre(true)).Format(&b, styles.Fallback, tokens)
+	err = html.New(html.WithClasses(true), html.PreventSurroundingPre(true)).Format(&b, plain, tokens)
 	return b.String(), err
 }
 

@@ -67,7 +67,7 @@ func TestReadmeFitsItsPlace(t *testing.T) {
 	}
 	for _, want := range []string{
 		"<h2>Net</h2>", `href="/files/me/net/LICENCE.md?version=1.0.0"`, `href="/files/me/net/x?version=1.0.0"`, `href="https://ok.example/a?b=c" rel="nofollow noreferrer"`,
-		`src="/files/me/net/samples/a%20b.png?version=1.0.0"`, `<td align="right">2</td>`, `<pre tabindex="0"><code><span class="`, "<del>old</del>", "raw",
+		`src="/files/me/net/samples/a%20b.png?version=1.0.0"`, `<td align="right">2</td>`, `<pre tabindex="0"><code>print(<span class="s">&#34;x&#34;</span>)  <span class="c"># y</span>`, "<del>old</del>", "raw",
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the README lacks %s:\n%s", want, out)

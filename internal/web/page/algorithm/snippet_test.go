@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// plain takes the colours off code.
-func plain(code string) string {
+// uncoloured takes the colours off code.
+func uncoloured(code string) string {
 	return html.UnescapeString(regexp.MustCompile(`<[^>]*>`).ReplaceAllString(code, ""))
 }
 
@@ -71,7 +71,7 @@ func TestSnippetsSendWhatTheySay(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				code := plain(string(s.Code))
+				code := uncoloured(string(s.Code))
 				if err := os.WriteFile(filepath.Join(dir, command[len(command)-1]), []byte(code), 0o600); err != nil {
 					t.Fatal(err)
 				}
