@@ -318,6 +318,6 @@ function specOf(v: Tree, specs: Spec[]): Spec | undefined {
 
 /** An array's type and shape, as the report writes them. */
 export function shapeOf(s: Spec): string {
-  const shape = s.shape ? s.shape.map((d) => (d < 0 ? "?" : String(d))).join("x") : words.publish.anyshape;
-  return say("{0} {1}", s.dtype, shape);
+  const shape = s.shape ? s.shape.map((d) => (d < 0 ? "N" : String(d))).join("×") : words.publish.anyshape;
+  return say("{0} {1}", shape, s.dtype);
 }
