@@ -60,7 +60,7 @@ func TestPublishingByDrop(t *testing.T) {
 	b.drop("#drop", "../../demo/digits/lenet.prototxt", "../../demo/digits/lenet.caffemodel")
 	b.wait("#form")
 	b.shows("#report", "431.1 k")
-	b.shows("#report", "prob float32 ?x10")
+	b.shows("#report", "prob N×10 float32")
 	b.fill("#field-name", "dropped")
 	b.says("#where", "admin/dropped")
 
