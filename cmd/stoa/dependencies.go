@@ -12,6 +12,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/cli"
+	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/serve"
 )
@@ -30,9 +31,8 @@ func dependencies(version, build string, stdin io.Reader, stdout io.Writer) cli.
 			return err
 		},
 		Plugs: serve.Plugs(),
-		CheckONNX: func(ctx context.Context, c cli.ONNXCheck) (cli.ONNXCheckResult, error) {
-			diff, notes, err := serve.Compare(ctx, library(), c.Model, pairs(c.Pairs))
-			return cli.ONNXCheckResult{OK: err == nil && diff <= serve.Tolerance, MaxDiff: diff, Notes: notes}, err
+		CheckONNX: func(ctx context.Context, model string, cases []importer.Case) ([]importer.Comparison, error) {
+			return serve.Check(ctx, library(), model, cases)
 		},
 		Checks: []cli.Check{
 			{Name: "ONNX Runtime", Run: func(context.Context) cli.Finding {
@@ -50,14 +50,6 @@ func dependencies(version, build string, stdin io.Reader, stdout io.Writer) cli.
 			}},
 		},
 	}
-}
-
-func pairs(in []cli.Pair) [][2]string {
-	out := make([][2]string, len(in))
-	for i, p := range in {
-		out[i] = [2]string{p.Input, p.Want}
-	}
-	return out
 }
 
 func runServer(ctx context.Context, o cli.ServeOptions, build string) error {

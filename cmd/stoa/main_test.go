@@ -386,13 +386,44 @@ layer { name: "l" type: "Power" bottom: "data" top: "out" power_param { scale: 2
 	got := p.must(t, "import", dir, "-o", out, "--check", in+"="+right, "--json")
 	var report struct {
 		Framework string
-		Check     struct{ OK bool }
+		Check     struct{ Compared []struct{ OK bool } }
 	}
-	if err := json.Unmarshal([]byte(got), &report); err != nil || report.Framework != "caffe" || !report.Check.OK {
+	if err := json.Unmarshal([]byte(got), &report); err != nil || report.Framework != "caffe" || len(report.Check.Compared) != 1 || !report.Check.Compared[0].OK {
 		t.Errorf("import says %s", got)
 	}
-	if _, errs, status := p.run(t, "import", dir, "-o", out, "--check", in+"="+wrong); status != 1 || !strings.Contains(errs, "not the one given with --check") {
+	if _, errs, status := p.run(t, "import", dir, "-o", out, "--check", in+"="+wrong); status != 1 || !strings.Contains(errs, "the network's answers are not those wanted: out is off by 0.125 of its scale") {
 		t.Errorf("a wrong answer: %d %s", status, errs)
+	}
+	// A command stands for the framework of origin: it is right about a network
+	// that changes nothing, and wrong about this.
+	const same = `f() { cp "$1/data.npy" "$2/out.npy"; }; f`
+	if _, errs, status := p.run(t, "import", dir, "-o", out, "--check-with", same); status != 1 || !strings.Contains(errs, "out is off by") {
+		t.Errorf("a command with another opinion: %d %s", status, errs)
+	}
+	identity := strings.ReplaceAll(net, "scale: 2 shift: 1", "scale: 1")
+	if err := os.WriteFile(prototxt, []byte(identity), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text := p.must(t, "import", dir, "-o", out, "--check-with", same); !strings.Contains(text, "out: largest difference 0, 0 of its scale, within 0.0001 (out.npy)") {
+		t.Errorf("import says %s", text)
+	}
+	for command, want := range map[string]string{"false": "exit status 1", "true": `it wrote no out.npy`} {
+		if _, errs, status := p.run(t, "import", dir, "-o", out, "--check-with", command); status != 1 || !strings.Contains(errs, want) {
+			t.Errorf("%s: %d %s", command, status, errs)
+		}
+	}
+	if err := os.WriteFile(prototxt, []byte(strings.ReplaceAll(net, "Power", "Magic")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	never := filepath.Join(t.TempDir(), "never.onnx")
+	if _, errs, status := p.run(t, "import", dir, "-o", never); status != 2 || !strings.Contains(errs, "Magic") {
+		t.Errorf("what is not supported: %d %s", status, errs)
+	}
+	if _, err := os.Stat(never); err == nil {
+		t.Error("what is not supported was written")
+	}
+	if err := os.WriteFile(prototxt, []byte(net), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if text := p.must(t, "inspect", out); !strings.Contains(text, "ONNX") || !strings.Contains(text, "float32 ?x3") {
 		t.Errorf("inspect says %s", text)

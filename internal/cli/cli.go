@@ -42,26 +42,10 @@ type Deps struct {
 	Worker  func(ctx context.Context, o WorkerOptions) error
 	// Plugs read models, for the commands that need no server.
 	Plugs []importer.Plug
-	// CheckONNX runs a model on the input and compares its answer.
-	CheckONNX func(ctx context.Context, c ONNXCheck) (ONNXCheckResult, error)
+	// CheckONNX runs an ONNX file on each case and compares its outputs.
+	CheckONNX func(ctx context.Context, model string, cases []importer.Case) ([]importer.Comparison, error)
 	// Checks are what doctor looks at beyond its own.
 	Checks []Check
-}
-
-// ONNXCheck is a model with an input and the output it must give.
-type ONNXCheck struct {
-	Model string // the ONNX file
-	Pairs []Pair
-}
-
-// Pair is a pair of npy files.
-type Pair struct{ Input, Want string }
-
-// ONNXCheckResult says how far the answers were from what was wanted.
-type ONNXCheckResult struct {
-	OK      bool    `json:"ok"`
-	MaxDiff float64 `json:"max_difference"`
-	Notes   string  `json:"notes,omitempty"`
 }
 
 // ServeOptions are those of stoa serve.
@@ -131,10 +115,16 @@ STOA_SERVER and STOA_KEY, else of the profile that "stoa login" wrote, else
 
 // The exit statuses of commands.
 const (
-	ExitOK     = 0
-	ExitFailed = 1
-	ExitUsage  = 2
+	ExitOK          = 0
+	ExitFailed      = 1
+	ExitUsage       = 2
+	ExitUnsupported = 2 // of import: the model has what is not supported
 )
+
+// unsupportedError is a model that cannot be imported for what it has.
+type unsupportedError struct{ error }
+
+func (e unsupportedError) Unwrap() error { return e.error }
 
 // usageError is a command line that cannot be understood.
 type usageError struct{ msg string }
@@ -170,6 +160,9 @@ func Run(ctx context.Context, args []string, env Env, deps Deps) int {
 		return ExitUsage
 	}
 	printError(ctx, env.Stderr, err)
+	if errors.As(err, new(unsupportedError)) {
+		return ExitUnsupported
+	}
 	return ExitFailed
 }
 

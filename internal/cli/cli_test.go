@@ -47,8 +47,14 @@ func fakeDeps() cli.Deps {
 	return cli.Deps{
 		Version: "1.2.3",
 		Plugs:   []importer.Plug{importer.ONNX{}, caffe.Plug{}},
-		CheckONNX: func(_ context.Context, c cli.ONNXCheck) (cli.ONNXCheckResult, error) {
-			return cli.ONNXCheckResult{OK: c.Pairs[0].Want == "right.npy", MaxDiff: 0.5}, nil
+		CheckONNX: func(_ context.Context, _ string, cases []importer.Case) ([]importer.Comparison, error) {
+			var out []importer.Comparison
+			for _, c := range cases {
+				for _, o := range c.Outputs {
+					out = append(out, importer.Comparison{Output: "prob", Wanted: o, MaxAbs: 0.5, MaxRel: 0.25, Tolerance: 1e-4, OK: filepath.Base(o) != "wrong.npy"})
+				}
+			}
+			return out, nil
 		},
 		Serve: func(_ context.Context, o cli.ServeOptions) error {
 			return stoa.Errorf(stoa.Conflict, "would serve %s at %s", filepath.Base(o.Data), o.Listen)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -36,6 +37,9 @@ func printReport(w io.Writer, r *importer.Report) error {
 	}
 	rows = append(rows, lines("not supported", r.Unsupported)...)
 	rows = append(rows, lines("notes", r.Notes)...)
+	if r.Check != nil {
+		rows = append(rows, lines("compared", comparisons(r.Check.Compared))...)
+	}
 	return table(w, slices.DeleteFunc(rows, func(r []string) bool { return r[len(r)-1] == "" }))
 }
 
@@ -74,4 +78,17 @@ func counts(m map[string]int) string {
 		parts = append(parts, fmt.Sprintf("%d %s", m[n], n))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// comparisons writes how far each output was from what was wanted.
+func comparisons(list []importer.Comparison) []string {
+	out := make([]string, len(list))
+	for i, c := range list {
+		verdict := "within"
+		if !c.OK {
+			verdict = "OVER"
+		}
+		out[i] = fmt.Sprintf("%s: largest difference %.3g, %.3g of its scale, %s %.3g (%s)", c.Output, c.MaxAbs, c.MaxRel, verdict, c.Tolerance, filepath.Base(c.Wanted))
+	}
+	return out
 }

@@ -51,11 +51,14 @@ type Report struct {
 // Check says how the imported network fared when it was loaded and given a
 // sample, before it was published.
 type Check struct {
-	LoadSeconds float64 `json:"load_seconds"`
-	HostBytes   int64   `json:"host_bytes"` // memory that loading took
+	LoadSeconds float64 `json:"load_seconds,omitempty"`
+	HostBytes   int64   `json:"host_bytes,omitempty"` // memory that loading took
 	Sample      string  `json:"sample,omitempty"`
 	RunSeconds  float64 `json:"run_seconds,omitempty"`
 	Answer      string  `json:"answer,omitempty"` // shortened
+	// Compared says how far answers were from those of the framework of origin,
+	// where somebody gave them.
+	Compared []Comparison `json:"compared,omitempty"`
 }
 
 // Plug reads one framework's files. Plugs hold no state: all methods may be

@@ -40,6 +40,7 @@ func check(m *Manifest) []fault {
 		}
 	}
 	c.sample(m.Sample)
+	c.checks(m.Check)
 	c.limits(m.Limits)
 	return c.faults
 }
@@ -99,6 +100,30 @@ func (c *checker) line(field, s string, limit int) {
 	}
 	if strings.ContainsFunc(s, unicode.IsControl) {
 		c.add(field, "must be one line")
+	}
+}
+
+// maxChecks bounds what a push has to compute.
+const maxChecks = 100
+
+func (c *checker) checks(list []Check) {
+	if len(list) > maxChecks {
+		c.add("check", "there are %d: at most %d", len(list), maxChecks)
+		return
+	}
+	for i, k := range list {
+		at := fmt.Sprintf("check[%d]", i)
+		for what, files := range map[string][]string{"input": k.Input, "output": k.Output} {
+			if len(files) == 0 {
+				c.add(at+"."+what, "is missing: name an npy file for each %s of the network", what)
+			}
+			for j, f := range files[:min(len(files), maxFiles)] {
+				c.file(fmt.Sprintf("%s.%s[%d]", at, what, j), f)
+			}
+		}
+		if k.Tolerance < 0 || k.Tolerance > 1 {
+			c.add(at+".tolerance", "%g: from 0 to 1", k.Tolerance)
+		}
 	}
 }
 

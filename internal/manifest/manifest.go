@@ -36,6 +36,7 @@ type Manifest struct {
 	Input      []media.Input  `json:"input,omitempty" doc:"How a call's value becomes the network's inputs. An input that is not listed takes an array."`
 	Output     []media.Output `json:"output,omitempty" doc:"How the network's outputs become the answer: only those listed. Left out: all of them, as arrays."`
 	Sample     *Sample        `json:"sample,omitempty" doc:"An input that works: it is shown on the page, and tried at every push."`
+	Check      []Check        `json:"check,omitempty" doc:"Answers of the framework of origin, with which the imported network is compared at every push."`
 	Limits     *Limits        `json:"limits,omitempty" doc:"Bounds of one call."`
 }
 
@@ -55,6 +56,15 @@ type Sample struct {
 	JSON any    `json:"json,omitempty" doc:"Any JSON value."`
 }
 
+// Check is an input with the outputs that the framework of origin gave for it, as
+// npy files of the bundle: what the network itself takes and gives, without
+// adapters.
+type Check struct {
+	Input     []string `json:"input" doc:"npy files, one for each input of the network, in its order."`
+	Output    []string `json:"output" doc:"npy files, one for each output of the network, in its order."`
+	Tolerance float64  `json:"tolerance,omitempty" min:"0" max:"1" doc:"How far an output may be off, as a share of its largest number (or of 1 where that is below 1). Default 0.0001."`
+}
+
 // Limits bound one call.
 type Limits struct {
 	Timeout string `json:"timeout,omitempty" doc:"The longest a call may take, such as 30s; at most 3000s."`
@@ -63,7 +73,7 @@ type Limits struct {
 }
 
 // FileNames gives the files of the bundle that the manifest names, each once:
-// the model's, its blobs, labels, the sample.
+// the model's, its blobs, labels, the sample, those of checks.
 func (m *Manifest) FileNames() []string {
 	var out []string
 	add := func(names ...string) {
@@ -86,6 +96,10 @@ func (m *Manifest) FileNames() []string {
 	}
 	if m.Sample != nil {
 		add(m.Sample.File)
+	}
+	for _, c := range m.Check {
+		add(c.Input...)
+		add(c.Output...)
 	}
 	return out
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/stoa-project/stoa/internal/importer/caffe"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/sandbox"
+	"github.com/stoa-project/stoa/internal/tensor"
 	"github.com/stoa-project/stoa/internal/worker"
 	"github.com/stoa-project/stoa/internal/worker/ort"
 )
@@ -214,22 +215,73 @@ func try(ctx context.Context, job childJob, man *manifest.Manifest, rep importer
 		return nil, stoa.Wrap(stoa.TooLarge, err, "the loaded model takes %d MiB, over limits.memory: %s", footprint.Host>>20, man.Limits.Memory)
 	}
 	check := &importer.Check{LoadSeconds: time.Since(start).Seconds(), HostBytes: footprint.Host}
-	in, name, err := sample(man, job.Dir)
-	if err != nil || name == "" {
-		return check, err
-	}
-	start = time.Now()
-	results, err := engine.Run(ctx, m.ID, []stoa.Value{in})
-	if err != nil {
+	t := trial{engine: engine, model: m, manifest: man, dir: job.Dir, check: check}
+	if err := t.compare(ctx); err != nil {
 		return nil, err
+	}
+	if err := t.sample(ctx); err != nil {
+		return nil, err
+	}
+	return check, engine.Unload(ctx, m.ID)
+}
+
+// trial is a loaded network before it is published.
+type trial struct {
+	engine   *ort.Engine
+	model    worker.Model
+	manifest *manifest.Manifest
+	dir      string          // of the bundle's files
+	check    *importer.Check // what was found out
+}
+
+// compare compares the network with what the manifest's checks say that its
+// framework of origin answers: one that answers otherwise is not published.
+func (t *trial) compare(ctx context.Context) error {
+	cases := make([]importer.Case, len(t.manifest.Check))
+	for i, c := range t.manifest.Check {
+		cases[i] = importer.Case{Inputs: c.Input, Outputs: c.Output, Tolerance: c.Tolerance}
+	}
+	compared, err := compare(ctx, t.engine, t.model, cases, func(name string) (tensor.Tensor, error) {
+		array, err := readNpy(filepath.Join(t.dir, filepath.FromSlash(name)))
+		if err != nil { // without the folder, which is the server's
+			return array, stoa.Wrap(stoa.KindOf(err), err, "%s", strings.ReplaceAll(stoa.AsError(err).Msg, t.dir+string(filepath.Separator), ""))
+		}
+		return array, nil
+	})
+	if err != nil {
+		return stoa.Wrap(stoa.KindOf(err), err, "check: %s", stoa.AsError(err).Msg)
+	}
+	t.check.Compared = compared
+	var off []string
+	for _, c := range compared {
+		if !c.OK {
+			off = append(off, fmt.Sprintf("output %q is off by %.3g of its scale, over %.3g (%s)", c.Output, c.MaxRel, c.Tolerance, c.Wanted))
+		}
+	}
+	if len(off) > 0 {
+		return stoa.Errorf(stoa.Invalid, "check: the imported network does not answer as it should: %s", strings.Join(off[:min(len(off), 5)], "; "))
+	}
+	return nil
+}
+
+// sample runs the sample through the adapters, where there is one.
+func (t *trial) sample(ctx context.Context) error {
+	in, name, err := sample(t.manifest, t.dir)
+	if err != nil || name == "" {
+		return err
+	}
+	start := time.Now()
+	results, err := t.engine.Run(ctx, t.model.ID, []stoa.Value{in})
+	if err != nil {
+		return err
 	}
 	if err := results[0].Err; err != nil {
 		e := *stoa.AsError(err)
 		e.Msg = "the sample does not run: " + e.Msg
-		return nil, &e
+		return &e
 	}
-	check.Sample, check.RunSeconds, check.Answer = name, time.Since(start).Seconds(), answerText(results[0].Value)
-	return check, engine.Unload(ctx, m.ID)
+	t.check.Sample, t.check.RunSeconds, t.check.Answer = name, time.Since(start).Seconds(), answerText(results[0].Value)
+	return nil
 }
 
 // sample reads the manifest's sample input; name is "" where there is none.

@@ -333,3 +333,46 @@ func TestOneWorkerForAllDemos(t *testing.T) {
 		t.Errorf("what is no picture: %v", err)
 	}
 }
+
+// TestAPushIsComparedWithItsFramework refuses a network whose answers are not
+// those that the manifest's checks hold, and keeps how far off they were.
+func TestAPushIsComparedWithItsFramework(t *testing.T) {
+	s := start(t, t.TempDir(), nil)
+	in := []float32{1, 2, 3, 4}
+	if err := s.pushFour(t, "me/four", ""); err != nil {
+		t.Fatal(err)
+	}
+	res, body := s.do(t, request{path: "/v1/algo/admin/four?output=raw", auth: s.Key, ctype: "application/json", body: `[[1,2,3,4]]`})
+	var rows [][]float32
+	if err := json.Unmarshal([]byte(body), &rows); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatal(res.Status, body)
+	}
+	file := func(name string, v []float32) client.PushFile {
+		return client.PushFile{Name: name, Data: npy.Append(nil, tensor.Of(v, 1, int64(len(v))))}
+	}
+	wrong := append([]float32{}, rows[0]...)
+	wrong[0] += 1
+	files := []client.PushFile{file("check/in.npy", in), file("check/out.npy", rows[0]), file("check/wrong.npy", wrong), file("check/short.npy", in[:2])}
+	for name, c := range map[string]struct{ check, fails string }{
+		"me/right":    {"{input: check/in.npy, output: check/out.npy}", ""},
+		"me/wrong":    {"{input: check/in.npy, output: check/wrong.npy}", "off by"},
+		"me/tolerant": {"{input: check/in.npy, output: check/wrong.npy, tolerance: 1}", ""},
+		"me/short":    {"{input: check/in.npy, output: check/short.npy}", "check/short.npy is 1x2, and the network answers 1x4"},
+		"me/odd":      {"{input: check/short.npy, output: check/out.npy}", "the network does not run on check/short.npy"},
+		"me/no":       {"{input: check/none.npy, output: check/out.npy}", "check/none.npy"},
+		"me/two":      {"{input: [check/in.npy, check/in.npy], output: check/out.npy}", "a check has 2 inputs"},
+		"me/none":     {"{input: check/in.npy}", "check[0].output: is missing"},
+	} {
+		err := s.pushFour(t, name, "check:\n  - "+c.check+"\n", files...)
+		if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err != nil && strings.Contains(err.Error(), s.Data) {
+			t.Errorf("%s tells of the server's folders: %v", name, err)
+		}
+	}
+	_, shown := s.do(t, request{method: "GET", path: "/v1/algorithms/admin/right", auth: s.Key})
+	if !strings.Contains(shown, `"compared":[{"output":"`) || !strings.Contains(shown, `"ok":true`) {
+		t.Errorf("the report: %s", shown)
+	}
+}

@@ -2,10 +2,9 @@ package serve
 
 import (
 	"context"
-	"fmt"
-	"math"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/blob"
@@ -16,16 +15,11 @@ import (
 	"github.com/stoa-project/stoa/internal/worker/ort"
 )
 
-// Tolerance is how far an answer may be from what Compare was told to expect,
-// as a share of the largest number expected, or at all where that is below 1.
-const Tolerance = 1e-4
-
-// Compare runs an ONNX file on each input array and gives the largest
-// difference from the array wanted, by the measure of Tolerance. The network
-// must have one input and one output.
-func Compare(ctx context.Context, library, model string, pairs [][2]string) (float64, string, error) {
+// Check runs an ONNX file on each case and says how far its outputs are from
+// those wanted.
+func Check(ctx context.Context, library, model string, cases []importer.Case) ([]importer.Comparison, error) {
 	if library == "" {
-		return 0, "", stoa.Errorf(stoa.Unavailable, "ONNX Runtime is not there: run make setup, or give --onnxruntime PATH")
+		return nil, stoa.Errorf(stoa.Unavailable, "ONNX Runtime is not there: run make setup, or give --onnxruntime PATH")
 	}
 	dir, name := filepath.Split(model)
 	if dir == "" {
@@ -33,80 +27,89 @@ func Compare(ctx context.Context, library, model string, pairs [][2]string) (flo
 	}
 	src, err := importer.Dir(dir)
 	if err != nil {
-		return 0, "", err
+		return nil, err
 	}
 	defer src.Close()
 	report, err := importer.Inspect(ctx, Plugs(), src, importer.Options{Files: []string{name}})
 	if err != nil {
-		return 0, "", err
-	}
-	if len(report.Inputs) != 1 || len(report.Outputs) != 1 {
-		return 0, "", stoa.Errorf(stoa.Unsupported, "--check needs a network of one input and one output; this has %d and %d (choose with --input and --output)", len(report.Inputs), len(report.Outputs))
+		return nil, err
 	}
 	scratch, err := os.MkdirTemp("", "stoa-check-")
 	if err != nil {
-		return 0, "", stoa.Wrap(stoa.Internal, err, "no folder for scratch: %v", err)
+		return nil, stoa.Wrap(stoa.Internal, err, "no folder for scratch: %v", err)
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
-	engine, err := ort.New(ort.Config{Library: library, Fetcher: oneFile(model), Scratch: scratch})
-	if err != nil {
-		return 0, "", err
+	files := fileFetcher{worker.ModelFile: model}
+	for _, f := range report.Files {
+		if f != name { // weights of the network, beside it
+			files[f] = filepath.Join(dir, f)
+		}
 	}
-	m := worker.Model{
-		ID: "check", Manifest: []byte(`{"kind":"model"}`), Inputs: report.Inputs, Outputs: report.Outputs,
-		Files: []blob.File{{Name: worker.ModelFile}},
+	engine, err := ort.New(ort.Config{Library: library, Fetcher: files, Scratch: scratch})
+	if err != nil {
+		return nil, err
+	}
+	m := worker.Model{ID: "check", Manifest: []byte(`{"kind":"model"}`), Inputs: report.Inputs, Outputs: report.Outputs}
+	for f := range files {
+		m.Files = append(m.Files, blob.File{Name: f})
 	}
 	if _, err := engine.Load(ctx, m); err != nil {
-		return 0, "", err
+		return nil, err
 	}
-	worst := 0.0
-	for _, p := range pairs {
-		d, err := compareOne(ctx, engine, p)
-		if err != nil {
-			return 0, "", err
-		}
-		worst = max(worst, d)
-	}
-	return worst, fmt.Sprintf("%d pairs compared, tolerance %g", len(pairs), Tolerance), nil
+	return compare(ctx, engine, m, cases, readNpy)
 }
 
-// oneFile is a Fetcher of a model in one file.
-type oneFile string
+// fileFetcher is a Fetcher of files of this machine, by their names for the
+// worker.
+type fileFetcher map[string]string
 
 // Fetch gives the file's path; see worker.Fetcher.
-func (f oneFile) Fetch(context.Context, blob.File) (string, error) { return filepath.Abs(string(f)) }
-
-func compareOne(ctx context.Context, e *ort.Engine, pair [2]string) (float64, error) {
-	in, err := readNpy(pair[0])
-	if err != nil {
-		return 0, err
-	}
-	want, err := readNpy(pair[1])
-	if err != nil {
-		return 0, err
-	}
-	got, err := e.Tensors(ctx, "check", []tensor.Tensor{in})
-	if err != nil {
-		return 0, err
-	}
-	if got[0].DType != tensor.Float32 || want.DType != tensor.Float32 || len(got[0].Data) != len(want.Data) {
-		return 0, stoa.Errorf(stoa.Invalid, "%s is %s %s, and the network answers %s %s", pair[1],
-			tensor.ShapeString(want.Shape), want.DType, tensor.ShapeString(got[0].Shape), got[0].DType)
-	}
-	return difference(tensor.As[float32](got[0]), tensor.As[float32](want)), nil
+func (f fileFetcher) Fetch(_ context.Context, file blob.File) (string, error) {
+	return filepath.Abs(f[file.Name])
 }
 
-func difference(got, want []float32) float64 {
-	largest, worst := 1.0, 0.0
-	for i := range want {
-		largest = max(largest, math.Abs(float64(want[i])))
-		d := math.Abs(float64(got[i]) - float64(want[i]))
-		if math.IsNaN(d) {
-			return math.Inf(1)
+// compare runs a loaded model on each case. open reads an array by the name
+// that the case has for it.
+func compare(ctx context.Context, e *ort.Engine, m worker.Model, cases []importer.Case, open func(string) (tensor.Tensor, error)) ([]importer.Comparison, error) {
+	var out []importer.Comparison
+	for _, c := range cases {
+		if len(c.Inputs) != len(m.Inputs) || len(c.Outputs) != len(m.Outputs) {
+			return nil, stoa.Errorf(stoa.Invalid, "a check has %d inputs and %d outputs, the network %d and %d (%s; %s): name a file for each, in that order",
+				len(c.Inputs), len(c.Outputs), len(m.Inputs), len(m.Outputs), names(m.Inputs), names(m.Outputs))
 		}
-		worst = max(worst, d)
+		in := make([]tensor.Tensor, len(c.Inputs))
+		for i, name := range c.Inputs {
+			var err error
+			if in[i], err = open(name); err != nil {
+				return nil, err
+			}
+		}
+		got, err := e.Tensors(ctx, m.ID, in)
+		if err != nil {
+			return nil, stoa.Wrap(stoa.KindOf(err), err, "the network does not run on %s: %s", strings.Join(c.Inputs, ", "), stoa.AsError(err).Msg)
+		}
+		for i, name := range c.Outputs {
+			want, err := open(name)
+			if err != nil {
+				return nil, err
+			}
+			r, err := importer.Compare(got[i], want, c.Tolerance)
+			if err != nil {
+				return nil, stoa.Wrap(stoa.KindOf(err), err, "%s %s", name, stoa.AsError(err).Msg)
+			}
+			r.Output, r.Wanted = m.Outputs[i].Name, name
+			out = append(out, r)
+		}
 	}
-	return worst / largest
+	return out, nil
+}
+
+func names(specs []tensor.Spec) string {
+	out := make([]string, len(specs))
+	for i, s := range specs {
+		out[i] = s.Name
+	}
+	return strings.Join(out, ", ")
 }
 
 func readNpy(path string) (tensor.Tensor, error) {

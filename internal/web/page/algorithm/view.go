@@ -72,6 +72,8 @@ type reportView struct {
 	Opset             int64
 	Check             *importer.Check
 	LoadTime, RunTime string
+	Compared          int    // outputs that were compared with the framework of origin's
+	Off               string // how far the worst of them was off its scale
 	Notes             []string
 }
 
@@ -174,6 +176,11 @@ func newReport(r *importer.Report) *reportView {
 	x.MoreLayers = len(r.Layers) - len(x.Layers)
 	if c := r.Check; c != nil {
 		x.Check, x.Measured = c, human.Bytes(c.HostBytes)
+		worst := 0.0
+		for _, o := range c.Compared {
+			worst = max(worst, o.MaxRel)
+		}
+		x.Compared, x.Off = len(c.Compared), strconv.FormatFloat(worst, 'g', 2, 64)
 		x.LoadTime, x.RunTime = human.Seconds(c.LoadSeconds), human.Seconds(c.RunSeconds)
 	}
 	return x
