@@ -25,6 +25,11 @@ type Options struct {
 	Inputs  []string          // cut the network at these tensors
 	Outputs []string          // and at these
 	Blobs   map[string]string // Caffe: "layer.index" to a .npy of the source
+	// Shapes are those of inputs whose shape is not in the file; -1 is free.
+	Shapes map[string][]int64
+	// Training keeps a network that was saved in training mode so, where the
+	// framework then computes something else: statistics of the batch.
+	Training bool
 }
 
 // Report says what an import found and made. It is stored with the version.

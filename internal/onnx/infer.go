@@ -48,29 +48,72 @@ func Infer(m *Model, bind map[string]int64) (*Shapes, error) {
 		}
 	}
 	for _, t := range m.Graph.Initializers {
-		s.known[t.Name] = constInfo(t)
+		s.Constant(t)
 	}
 	opset := m.OpsetOf("")
 	for _, n := range m.Graph.Nodes {
-		x := &inference{node: n, opset: opset, in: make([]info, len(n.Inputs)), out: make([]info, len(n.Outputs))}
-		for i, name := range n.Inputs {
-			x.in[i] = s.known[name]
-		}
-		if plainDomain(n.Domain) == "" {
-			if f := inferrers[n.Op]; f != nil {
-				if err := f(x); err != nil {
-					return nil, stoa.Wrap(stoa.Invalid, err, "onnx: %s: %s", n.Describe(), stoa.AsError(err).Msg)
-				}
-			}
-		}
-		for i, name := range n.Outputs {
-			if name != "" && i < len(x.out) {
-				s.known[name] = x.out[i]
-			}
+		if err := s.Node(n, opset); err != nil {
+			return nil, err
 		}
 	}
 	s.declared(m.Graph, bind)
 	return s, nil
+}
+
+// NewShapes begins an inference for one who makes a graph node by node.
+func NewShapes() *Shapes { return &Shapes{known: map[string]info{}} }
+
+// Value takes the type and shape of a tensor from elsewhere: an input, or what
+// a source says of one that the inference does not find.
+func (s *Shapes) Value(name string, t tensor.DType, shape []Dim) {
+	s.known[name] = info{dtype: t, shape: shape}
+}
+
+// Constant takes an initializer.
+func (s *Shapes) Constant(t *Tensor) { s.known[t.Name] = constInfo(t) }
+
+// Node infers the outputs of a node whose inputs were all inferred before.
+func (s *Shapes) Node(n *Node, opset int64) error {
+	x := &inference{node: n, opset: opset, in: make([]info, len(n.Inputs)), out: make([]info, len(n.Outputs))}
+	for i, name := range n.Inputs {
+		x.in[i] = s.known[name]
+	}
+	if plainDomain(n.Domain) == "" {
+		if f := inferrers[n.Op]; f != nil {
+			if err := f(x); err != nil {
+				return stoa.Wrap(stoa.Invalid, err, "onnx: %s: %s", n.Describe(), stoa.AsError(err).Msg)
+			}
+		}
+	}
+	for i, name := range n.Outputs {
+		if name != "" && i < len(x.out) {
+			s.known[name] = x.out[i]
+		}
+	}
+	return nil
+}
+
+// Dims gives the elements of a small array of whole numbers as dimensions: a
+// number where it follows from the model, a name where it is a named dimension
+// of an input, else nothing known. It is false where not even their count is
+// known.
+func (s *Shapes) Dims(name string) ([]Dim, bool) {
+	v := s.known[name].value
+	if v == nil {
+		return nil, false
+	}
+	out := make([]Dim, len(v))
+	for i, e := range v {
+		switch {
+		case e.fixed:
+			out[i] = Fixed(e.n)
+		case e.param != "":
+			out[i] = Named(e.param)
+		default:
+			out[i] = unknownDim()
+		}
+	}
+	return out, true
 }
 
 // declared takes what the file says of tensors of which nothing was found.

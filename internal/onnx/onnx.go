@@ -283,6 +283,28 @@ func AFloat(name string, v float32) Attribute { return Attribute{Name: name, Typ
 // AStr makes a string attribute.
 func AStr(name, v string) Attribute { return Attribute{Name: name, Type: AttrString, S: []byte(v)} }
 
+// AFloats makes an attribute that is a list of floating-point numbers.
+func AFloats(name string, v ...float32) Attribute {
+	return Attribute{Name: name, Type: AttrFloats, Floats: v}
+}
+
+// AStrs makes an attribute that is a list of strings.
+func AStrs(name string, v ...string) Attribute {
+	a := Attribute{Name: name, Type: AttrStrings}
+	for _, s := range v {
+		a.Strings = append(a.Strings, []byte(s))
+	}
+	return a
+}
+
+// ATensor makes an attribute that is an array.
+func ATensor(name string, t tensor.Tensor) Attribute {
+	return Attribute{Name: name, Type: AttrTensor, T: NewTensor("", t)}
+}
+
+// AGraph makes an attribute that is a graph: the body of a loop or of a branch.
+func AGraph(name string, g *Graph) Attribute { return Attribute{Name: name, Type: AttrGraph, G: g} }
+
 // Describe names a node for a message: by its name where it has one, else by
 // what it makes.
 func (n *Node) Describe() string {

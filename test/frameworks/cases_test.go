@@ -17,11 +17,12 @@ import (
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/importer/caffe"
 	"github.com/stoa-project/stoa/internal/importer/caffe/caffetest"
+	"github.com/stoa-project/stoa/internal/importer/torch7"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
-var plugs = []importer.Plug{importer.ONNX{}, caffe.Plug{}}
+var plugs = []importer.Plug{importer.ONNX{}, caffe.Plug{}, torch7.Plug{}}
 
 // assets is the folder of files that the tests may use, beside the module.
 var assets = filepath.Join(root, "../shared/assets")
@@ -52,6 +53,7 @@ type metaCase struct {
 	Caffemodel *string `json:"caffemodel"`
 	Input      string  `json:"input"`
 	Output     string  `json:"output"`
+	InShape    []int64 `json:"in_shape"`
 
 	InputName   string  `json:"input_name"`
 	InputShape  []int64 `json:"input_shape"`
@@ -82,7 +84,7 @@ type job struct {
 }
 
 // notBuilt names the folders whose framework or form comes later.
-var notBuilt = map[string]bool{"caffe/cifar10-quick-hdf5": true}
+var notBuilt = map[string]bool{}
 
 func TestCases(t *testing.T) {
 	jobs := allJobs(t)
@@ -115,7 +117,7 @@ func TestCases(t *testing.T) {
 func allJobs(t testing.TB) []job {
 	t.Helper()
 	var jobs []job
-	for _, framework := range []string{"caffe", "onnx"} {
+	for _, framework := range []string{"caffe", "onnx", "torch7"} {
 		files, err := filepath.Glob(filepath.Join(assets, framework, "*", "meta.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -157,6 +159,8 @@ func (c metaCase) job(dir string) (job, error) {
 		return c.layer(dir)
 	case c.InputRule != "":
 		return c.light(dir)
+	case c.InShape != nil:
+		return c.torch7(dir)
 	}
 	j := job{dir: dir, atol: c.Atol, inputs: map[string]tensor.Tensor{}, want: map[string]tensor.Tensor{}}
 	// One folder holds the same network in ONNX too.

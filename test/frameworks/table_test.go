@@ -30,6 +30,7 @@ func (c *tally) table() string {
 	b.WriteString("| Framework | What is read | Cases passed |\n|---|---|---|\n")
 	for _, f := range []struct{ name, title, reads string }{
 		{"caffe", "Caffe", "prototxt and caffemodel, text and binary, V1 and V2 layers; weights in HDF5 are not read yet"},
+		{"torch7", "Torch7", "binary and text files of nn, cudnn and nngraph"},
 		{"onnx", "ONNX", "weights inside or beside the file"},
 	} {
 		fmt.Fprintf(&b, "| %s | %s | %d of %d |\n", f.title, f.reads, c.passed[f.name], c.run[f.name])

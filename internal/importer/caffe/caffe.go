@@ -1,7 +1,7 @@
 // Package caffe reads networks of Caffe: the description in text (.prototxt) or
 // in the binary form, of both encodings that Caffe has had, and the weights that
-// belong to it (.caffemodel). It makes what Caffe itself computes when it runs a
-// network, its habits of rounding included.
+// belong to it (.caffemodel, or .caffemodel.h5 in HDF5). It makes what Caffe
+// itself computes when it runs a network, its habits of rounding included.
 package caffe
 
 import (
@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/format/hdf5"
 	"github.com/stoa-project/stoa/internal/format/npy"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/onnx"
@@ -34,18 +35,17 @@ func (Plug) Framework() string { return "caffe" }
 // sighting is what Find sees in a file.
 type sighting struct {
 	file     string
-	deploy   bool  // a description that names its inputs
-	trainVal bool  // a description that reads pictures from a disk
-	err      error // a description that does not parse
-	v1       bool
-	whole    bool // weights that hold the description too
+	deploy   bool   // a description that names its inputs
+	trainVal bool   // a description that reads pictures from a disk
+	err      error  // a description that does not parse
+	form     string // of weights
+	whole    bool   // weights that hold the description too
 }
 
 // Find pairs descriptions with weights. Where a folder has both the description
 // for training and the one for deployment, the latter is taken.
 func (Plug) Find(files []*importer.File) []importer.Candidate {
 	var texts, binaries []sighting
-	var hdf5 []string
 	for _, f := range files {
 		data, err := f.Data()
 		if err != nil {
@@ -53,7 +53,7 @@ func (Plug) Find(files []*importer.File) []importer.Candidate {
 		}
 		switch {
 		case isHDF5Weights(data):
-			hdf5 = append(hdf5, f.Name)
+			binaries = append(binaries, sighting{file: f.Name, form: "HDF5"})
 		case looksLikeText(data):
 			if s, ok := sightText(f.Name, data); ok {
 				texts = append(texts, s)
@@ -70,33 +70,24 @@ func (Plug) Find(files []*importer.File) []importer.Candidate {
 	if slices.ContainsFunc(texts, func(s sighting) bool { return s.deploy }) {
 		texts = slices.DeleteFunc(texts, func(s sighting) bool { return s.trainVal && !s.deploy })
 	}
-	return candidates(texts, binaries, hdf5)
+	return candidates(texts, binaries)
 }
 
 // maxPairs bounds the candidates, of which only one is ever taken.
 const maxPairs = 50
 
-func candidates(texts, binaries []sighting, hdf5 []string) []importer.Candidate {
+func candidates(texts, binaries []sighting) []importer.Candidate {
 	var out []importer.Candidate
 	for _, t := range texts {
 		for _, b := range binaries {
-			form := "V2"
-			if b.v1 {
-				form = "V1"
-			}
 			if len(out) < maxPairs {
-				out = append(out, importer.Candidate{Files: []string{t.file, b.file}, Format: "Caffe " + form + " binary, prototxt", Err: t.err})
+				out = append(out, importer.Candidate{Files: []string{t.file, b.file}, Format: "Caffe " + b.form + ", prototxt", Err: t.err})
 			}
 		}
 		if len(binaries) > 0 || len(out) >= maxPairs {
 			continue
 		}
-		c := importer.Candidate{Files: []string{t.file}, Format: "Caffe prototxt", Err: t.err}
-		if len(hdf5) > 0 && c.Err == nil {
-			c.Err = stoa.Errorf(stoa.Unsupported,
-				"%s: Caffe weights in HDF5 come with a later release; use the .caffemodel that Caffe saves without snapshot_format: HDF5", hdf5[0])
-		}
-		out = append(out, c)
+		out = append(out, importer.Candidate{Files: []string{t.file}, Format: "Caffe prototxt", Err: t.err})
 	}
 	if slices.ContainsFunc(out, func(c importer.Candidate) bool { return c.Err == nil }) {
 		return out
@@ -108,19 +99,7 @@ func candidates(texts, binaries []sighting, hdf5 []string) []importer.Candidate 
 		}
 		out = append(out, c)
 	}
-	if len(out) == 0 && len(hdf5) > 0 {
-		out = append(out, importer.Candidate{Files: hdf5[:1], Format: "Caffe HDF5", Err: stoa.Errorf(stoa.Unsupported,
-			"%s: Caffe weights in HDF5 come with a later release; use a .caffemodel and its deploy .prototxt", hdf5[0])})
-	}
 	return out
-}
-
-// isHDF5Weights tells whether a file is HDF5 with the groups of Caffe's
-// snapshots: "data" at the root, and no mark of Keras.
-func isHDF5Weights(data []byte) bool {
-	head := data[:min(len(data), 64<<10)]
-	return bytes.HasPrefix(data, []byte("\x89HDF\r\n\x1a\n")) && bytes.Contains(head, []byte("data\x00")) &&
-		!bytes.Contains(head, []byte("keras")) && !bytes.Contains(head, []byte("model_config"))
 }
 
 func looksLikeText(data []byte) bool {
@@ -178,8 +157,8 @@ func sightBinary(name string, data []byte) (sighting, bool) {
 		}
 		if (num == 2 || num == 100) && typ == protowire.BytesType {
 			at := v2Fields
-			if s.v1 = num == 2; s.v1 {
-				at = v1Fields
+			if s.form = "V2 binary"; num == 2 {
+				at, s.form = v1Fields, "V1 binary"
 			}
 			length, m := protowire.ConsumeVarint(data[n:])
 			if m < 0 {
@@ -289,6 +268,10 @@ func read(job importer.Job) (*message, *weights, error) {
 	second, err := open(job.Source, files[1])
 	if err != nil {
 		return nil, nil, err
+	}
+	if hdf5.Is(second) {
+		w, err := readHDF5(files[1], second)
+		return desc, w, err
 	}
 	w, err := readWeights(files[1], second)
 	return desc, w, err

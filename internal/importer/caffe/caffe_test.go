@@ -94,6 +94,27 @@ func TestFormsOfWeights(t *testing.T) {
 	}
 }
 
+// Snapshots in HDF5 hold a layer whose name has a slash in groups within groups.
+func TestHDF5(t *testing.T) {
+	data, err := os.ReadFile("testdata/small.caffemodel.h5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := conv + `layer { name: "c/inner" type: "Convolution" bottom: "c" top: "d" convolution_param { num_output: 1 kernel_size: 1 } }`
+	src := folder("net.prototxt", text, "w.caffemodel.h5", string(data))
+	if r := imported(t, src, importer.Options{}); r.Format != "Caffe HDF5, prototxt" || r.Parameters != 5 {
+		t.Errorf("%s, %d parameters", r.Format, r.Parameters)
+	}
+	got := map[string][]float32{}
+	for _, w := range written(t, src, importer.Options{}).Graph.Initializers {
+		got[w.Name] = w.Floats()
+	}
+	want := map[string][]float32{"c.weight": {1, 2}, "c.bias": {3}, "c/inner.weight": {4}, "c/inner.bias": {5}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	weights := string(caffetest.Encode(convWeights, caffetest.Form{}))
 	net := func(text string) fstest.MapFS { return folder("net.prototxt", text, "w.caffemodel", weights) }
@@ -117,7 +138,7 @@ func TestErrors(t *testing.T) {
 		{"breaks off early", folder("net.prototxt", head+"layer { name: \"c"), stoa.Invalid, "net.prototxt, line 2: a string is not closed"},
 		{"nested", folder("net.prototxt", strings.Repeat("layer {", 40)), stoa.Invalid, "net.prototxt, line 1: messages are nested deeper than 32"},
 		{"very old", net(`input: "a" input_dim: 1 input_dim: 1 input_dim: 1 input_dim: 1 layers { layer { name: "c" type: "conv" } bottom: "a" top: "b" }`), stoa.Invalid, "upgrade"},
-		{"HDF5", folder("net.prototxt", conv, "w.caffemodel.h5", "\x89HDF\r\n\x1a\n\x00\x00data\x00"), stoa.Unsupported, "w.caffemodel.h5: Caffe weights in HDF5"},
+		{"HDF5", folder("net.prototxt", conv, "w.caffemodel.h5", "\x89HDF\r\n\x1a\n\x00\x00data\x00"), stoa.Unsupported, "w.caffemodel.h5: HDF5: addresses of"},
 		{"two weights", folder("net.prototxt", conv, "a.caffemodel", weights, "b.caffemodel", weights), stoa.Invalid, "net.prototxt with a.caffemodel (Caffe V2 binary, prototxt); net.prototxt with b.caffemodel"},
 		{"nothing", folder("README", "layer cake", "x.json", `{"layer": 1}`), stoa.Unsupported, "no model was recognised among README, x.json"},
 		{"cut off", folder("net.prototxt", conv, "w.caffemodel", weights[:len(weights)-3]), stoa.Invalid, "w.caffemodel: the file is damaged or cut off"},
@@ -340,6 +361,11 @@ func TestDamagedAssets(t *testing.T) {
 func FuzzImport(f *testing.F) {
 	f.Add([]byte(conv), caffetest.Encode(convWeights, caffetest.Form{}))
 	f.Add([]byte(conv), caffetest.Encode(convWeights, caffetest.Form{V1: true, Old4D: true, Single: true}))
+	snapshot, err := os.ReadFile("testdata/small.caffemodel.h5")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(conv), snapshot)
 	for _, name := range []string{"mtcnn-pnet/det1", "conformance-opencv_extra/layer_eltwise", "conformance-opencv_extra/layer_interp"} {
 		text, err := os.ReadFile("../../../../shared/assets/caffe/" + name + ".prototxt")
 		if err != nil {
