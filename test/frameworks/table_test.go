@@ -29,7 +29,7 @@ func (c *tally) table() string {
 	var b strings.Builder
 	b.WriteString("| Framework | What is read | Cases passed |\n|---|---|---|\n")
 	for _, f := range []struct{ name, title, reads string }{
-		{"caffe", "Caffe", "prototxt and caffemodel, text and binary, V1 and V2 layers; weights in HDF5 are not read yet"},
+		{"caffe", "Caffe", "prototxt and caffemodel, text and binary, V1 and V2 layers, weights in HDF5"},
 		{"torch7", "Torch7", "binary and text files of nn, cudnn and nngraph"},
 		{"onnx", "ONNX", "weights inside or beside the file"},
 	} {
