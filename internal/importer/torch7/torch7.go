@@ -157,8 +157,10 @@ func (c *converter) output(name string, v value) {
 	}
 }
 
+// shapeAdvice says what can be done today: neither stoa.yaml nor the command line
+// has a field for Options.Shapes yet.
 func shapeAdvice(input string) string {
-	return fmt.Sprintf("give the shape of the input, with -1 for what is free, as shapes: {%s: [-1, 3, 224, 224]} under model in stoa.yaml", input)
+	return fmt.Sprintf("nothing in the network tells the shape of its input %q, and this release has no way to give it: save the network with a first layer that tells it (nn.View or nn.Reshape with sizes, a convolution, nn.Linear), or export it as ONNX", input)
 }
 
 // inputs makes the inputs, of the shapes that were given or that the modules
