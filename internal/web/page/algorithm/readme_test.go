@@ -1,6 +1,7 @@
 package algorithm
 
 import (
+	"html"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ var version = &catalog.Version{Owner: "me", Name: "net", Number: stoa.Version{Ma
 // Payloads are what READMEs have been used for.
 var payloads = []string{
 	`<script>alert(1)</script>`, `<img src=x onerror=alert(1)>`, `<svg onload=alert(1)>`, `<iframe src="https://evil.example"></iframe>`,
-	`[x](javascript:alert(1))`, `[x](JaVaScRiPt:alert(1))`, `[x](java&#x0A;script:alert(1))`, "[x](java\tscript:alert(1))", `[x](data:text/html;base64,PHNjcmlwdD4=)`,
+	`[x](javascript:alert(1))`, `[](http:)`, `[x](JaVaScRiPt:alert(1))`, `[x](java&#x0A;script:alert(1))`, "[x](java\tscript:alert(1))", `[x](data:text/html;base64,PHNjcmlwdD4=)`,
 	`[x](vbscript:msgbox(1))`, `![x](javascript:alert(1))`, `![x](https://evil.example/pixel.png)`, `![x](//evil.example/p.png)`, `![x](data:image/svg+xml,<svg onload=alert(1)>)`,
 	`<a href="https://ok.example" onclick="alert(1)">x</a>`, `<style>*{display:none}</style>`, `<p style="position:fixed">x</p>`, `<form action="/sign-out"><button>x</button></form>`,
 	`<math><mtext></mtext><mglyph><svg><style><img src=x onerror=alert(1)></style></svg></mglyph></math>`, `<<script>script>alert(1)</script>`,
@@ -23,8 +24,26 @@ var payloads = []string{
 	`<https://evil.example/?"onmouseover="alert(1)>`, `![x](/files/../sign-out)`, "![a\"onerror=\"alert(1)](samples/a.png)", `# <div id="main">x</div>`, `[x]: javascript:alert(1)` + "\n\n[x]",
 }
 
-// allowed is all that may stand in a tag.
-var allowed = regexp.MustCompile(`^</?(h[2-6]|p|br|hr|blockquote|ul|ol|li|pre|code|em|strong|del|table|thead|tbody|tr|th|td|span|div|a|img)( (class="[a-z0-9 ]+"|tabindex="0"|align="(left|right|center)"|start="\d+"|alt="[^"<>]*"|src="/files/[^"\\]*"|href="((https?://|mailto:|/|#|\?)[^"<>]*|[^"<>:]*)"|rel="nofollow noreferrer"))*/?>$`)
+// allowed is all that may stand in a tag. Where links lead is checked apart.
+var allowed = regexp.MustCompile(`^</?(h[2-6]|p|br|hr|blockquote|ul|ol|li|pre|code|em|strong|del|table|thead|tbody|tr|th|td|span|div|a|img)( (class="[a-z0-9 ]+"|tabindex="0"|align="(left|right|center)"|start="\d+"|alt="[^"<>]*"|src="/files/[^"\\]*"|href="[^"<>]*"|rel="nofollow noreferrer"))*/?>$`)
+
+var link = regexp.MustCompile(`href="([^"]*)"`)
+
+// scheme gives what a browser takes for the scheme of an address, "" for none:
+// it passes over blanks before it, and over tabs and line breaks within it.
+func scheme(address string) string {
+	address = strings.Map(func(r rune) rune {
+		if r <= ' ' {
+			return -1
+		}
+		return r
+	}, html.UnescapeString(address))
+	end := strings.IndexAny(address, ":/?#")
+	if end < 0 || address[end] != ':' {
+		return ""
+	}
+	return strings.ToLower(address[:end])
+}
 
 func check(t *testing.T, source string) {
 	t.Helper()
@@ -36,9 +55,28 @@ func check(t *testing.T, source string) {
 		if !allowed.MatchString(tag) {
 			t.Errorf("%q gives the tag %s", source, tag)
 		}
+		for _, m := range link.FindAllStringSubmatch(tag, -1) {
+			switch scheme(m[1]) {
+			case "", "http", "https", "mailto":
+			default:
+				t.Errorf("%q links to %s", source, m[1])
+			}
+		}
 	}
 	if len(out) > maxReadmeHTML {
 		t.Errorf("%d bytes of HTML", len(out))
+	}
+}
+
+// TestScheme holds the check of links to what browsers do.
+func TestScheme(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "a/b:c": "", "#x:y": "", "//h/x": "", "http:": "http", "HTTPS://x": "https", "mailto:a@b": "mailto",
+		"javascript:1": "javascript", " java\tscript:1": "javascript", "java&#x0A;script&colon;1": "javascript", "data:text/html,x": "data",
+	} {
+		if got := scheme(in); got != want {
+			t.Errorf("%q: %q", in, got)
+		}
 	}
 }
 
