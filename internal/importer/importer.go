@@ -71,6 +71,10 @@ type Check struct {
 type Plug interface {
 	// Framework gives the framework's name, such as "caffe".
 	Framework() string
+	// Operators gives the types of layers or operators of the source that it
+	// maps, sorted, as Network.Layers names them. Each has a case in
+	// test/operators or among the assets.
+	Operators() []string
 	// Find recognises the models among files, by content. It gives none, and
 	// no error, where there is nothing that it knows.
 	Find(files []*File) []Candidate
