@@ -170,9 +170,7 @@ func runImport(ctx context.Context, job childJob) (childAnswer, error) {
 		return childAnswer{}, err
 	}
 	defer src.Close()
-	imported, err := importer.Import(ctx, Plugs(), src, importer.Options{
-		Files: man.Model.Files, Inputs: man.Model.Inputs, Outputs: man.Model.Outputs, Blobs: man.Model.Blobs,
-	})
+	imported, err := importer.Import(ctx, Plugs(), src, importer.OptionsOf(man.Model))
 	if err != nil {
 		return childAnswer{}, err
 	}
