@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -43,7 +44,7 @@ func (f *openFlags) set(o *importer.Options) error {
 	for _, s := range f.shapes {
 		name, sizes, ok := strings.Cut(s, "=")
 		var shape []int64
-		for _, word := range strings.Split(sizes, ",") {
+		for word := range strings.SplitSeq(sizes, ",") {
 			n, err := strconv.ParseInt(strings.TrimSpace(word), 10, 64)
 			ok = ok && err == nil && (n > 0 || n == -1)
 			shape = append(shape, n)
@@ -95,6 +96,9 @@ dot, dash or underscore is an underscore.`,
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		done, err := a.importAndCheck(c.Context(), args, f)
+		if refused, ok := errors.AsType[*importer.Refused](err); ok {
+			return a.refused(refused, *asJSON)
+		}
 		if err != nil {
 			return err
 		}
@@ -110,6 +114,21 @@ dot, dash or underscore is an underscore.`,
 		return err
 	}
 	return c
+}
+
+// refused prints the report of a network that is not supported in all its parts,
+// for people all that is not on a line of its own.
+func (a *app) refused(r *importer.Refused, asJSON bool) error {
+	if asJSON {
+		if err := printJSON(a.env.Stdout, r.Report); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(a.env.Stderr, "stoa: %s: nothing was written, since this is not supported:\n", strings.Join(r.Report.Files, ", "))
+	for _, what := range r.Report.Unsupported {
+		fmt.Fprintf(a.env.Stderr, "  %s\n", what)
+	}
+	return unsupportedError{silentError{}}
 }
 
 // importAndCheck does the whole of stoa import.
@@ -191,7 +210,7 @@ func (a *app) importTo(ctx context.Context, src *source, opt importer.Options, o
 	defer done()
 	im, err := importer.Import(ctx, a.deps.Plugs, fsys, opt)
 	if err != nil {
-		if stoa.KindOf(err) == stoa.Unsupported {
+		if stoa.KindOf(err) == stoa.Unsupported && !errors.As(err, new(*importer.Refused)) {
 			err = unsupportedError{err}
 		}
 		return importer.Report{}, err

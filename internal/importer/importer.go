@@ -7,6 +7,7 @@ package importer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -125,16 +126,26 @@ func Import(ctx context.Context, plugs []Plug, src fs.FS, opt Options) (*Importe
 	if err != nil {
 		return nil, err
 	}
-	if un := im.Report.Unsupported; len(un) > 0 {
-		_ = im.Close()
-		const most = 10
-		text := strings.Join(un[:min(len(un), most)], "; ")
-		if len(un) > most {
-			text += fmt.Sprintf("; and %d more", len(un)-most)
-		}
-		return nil, stoa.Errorf(stoa.Unsupported, "%s: not supported: %s", strings.Join(im.Report.Files, ", "), text)
+	if len(im.Report.Unsupported) > 0 {
+		return nil, errors.Join(refusal(im.Report), im.Close())
 	}
 	return im, nil
+}
+
+// Refused is the error of Import for a network that asks for what Stoa does not
+// do. Its Report lists all of that at once.
+type Refused struct {
+	Report Report
+	err    error
+}
+
+func (r *Refused) Error() string { return r.err.Error() }
+
+// Unwrap gives the error of kind Unsupported with the list as a text.
+func (r *Refused) Unwrap() error { return r.err }
+
+func refusal(r Report) error {
+	return &Refused{r, stoa.Errorf(stoa.Unsupported, "%s: not supported: %s", strings.Join(r.Files, ", "), strings.Join(r.Unsupported, "; "))}
 }
 
 // Inspect is Import for those who want to know and not to run: what is not
