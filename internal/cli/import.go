@@ -96,8 +96,13 @@ dot, dash or underscore is an underscore.`,
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		done, err := a.importAndCheck(c.Context(), args, f)
-		if refused, ok := errors.AsType[*importer.Refused](err); ok {
-			return a.refused(refused, *asJSON)
+		if refused, ok := errors.AsType[*importer.RefusedError](err); ok {
+			if *asJSON {
+				if err := printJSON(a.env.Stdout, refused.Report); err != nil {
+					return err
+				}
+			}
+			return a.refused(refused)
 		}
 		if err != nil {
 			return err
@@ -116,14 +121,8 @@ dot, dash or underscore is an underscore.`,
 	return c
 }
 
-// refused prints the report of a network that is not supported in all its parts,
-// for people all that is not on a line of its own.
-func (a *app) refused(r *importer.Refused, asJSON bool) error {
-	if asJSON {
-		if err := printJSON(a.env.Stdout, r.Report); err != nil {
-			return err
-		}
-	}
+// refused lists what of a network is not supported, a line each.
+func (a *app) refused(r *importer.RefusedError) error {
 	fmt.Fprintf(a.env.Stderr, "stoa: %s: nothing was written, since this is not supported:\n", strings.Join(r.Report.Files, ", "))
 	for _, what := range r.Report.Unsupported {
 		fmt.Fprintf(a.env.Stderr, "  %s\n", what)
@@ -210,7 +209,7 @@ func (a *app) importTo(ctx context.Context, src *source, opt importer.Options, o
 	defer done()
 	im, err := importer.Import(ctx, a.deps.Plugs, fsys, opt)
 	if err != nil {
-		if stoa.KindOf(err) == stoa.Unsupported && !errors.As(err, new(*importer.Refused)) {
+		if stoa.KindOf(err) == stoa.Unsupported && !errors.As(err, new(*importer.RefusedError)) {
 			err = unsupportedError{err}
 		}
 		return importer.Report{}, err

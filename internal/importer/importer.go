@@ -132,20 +132,20 @@ func Import(ctx context.Context, plugs []Plug, src fs.FS, opt Options) (*Importe
 	return im, nil
 }
 
-// Refused is the error of Import for a network that asks for what Stoa does not
+// RefusedError is the error of Import for a network that asks for what Stoa does not
 // do. Its Report lists all of that at once.
-type Refused struct {
+type RefusedError struct {
 	Report Report
 	err    error
 }
 
-func (r *Refused) Error() string { return r.err.Error() }
+func (r *RefusedError) Error() string { return r.err.Error() }
 
 // Unwrap gives the error of kind Unsupported with the list as a text.
-func (r *Refused) Unwrap() error { return r.err }
+func (r *RefusedError) Unwrap() error { return r.err }
 
 func refusal(r Report) error {
-	return &Refused{r, stoa.Errorf(stoa.Unsupported, "%s: not supported: %s", strings.Join(r.Files, ", "), strings.Join(r.Unsupported, "; "))}
+	return &RefusedError{r, stoa.Errorf(stoa.Unsupported, "%s: not supported: %s", strings.Join(r.Files, ", "), strings.Join(r.Unsupported, "; "))}
 }
 
 // Inspect is Import for those who want to know and not to run: what is not
