@@ -16,6 +16,7 @@ import (
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/fold"
+	"github.com/stoa-project/stoa/internal/onnx/layout"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
@@ -203,6 +204,9 @@ func (i *Imported) finish(ctx context.Context, net *Network, opt Options) error 
 		}
 	}
 	if net.Fold {
+		if err := layout.Propagate(m); err != nil {
+			return err
+		}
 		if err := fold.Fold(m); err != nil {
 			return err
 		}
