@@ -181,7 +181,7 @@ func (c metaCase) job(dir string) (job, error) {
 		}
 		j.want[out.Name] = a
 	}
-	return j, nil
+	return j.keras(), nil
 }
 
 // layer is a network of one layer or a few, with arrays by Caffe itself.
