@@ -28,7 +28,7 @@ const (
 // allKinds gives all that is mapped, by class.
 func allKinds() map[string]*kind {
 	out := map[string]*kind{}
-	for _, part := range []map[string]*kind{coreKinds(), convKinds(), poolKinds(), shapeKinds(), normKinds(), mergeKinds()} {
+	for _, part := range []map[string]*kind{coreKinds(), convKinds(), poolKinds(), shapeKinds(), normKinds(), mergeKinds(), recurrentKinds()} {
 		for name, k := range part {
 			out[name] = k
 		}
@@ -137,4 +137,25 @@ func mergeKinds() map[string]*kind {
 		"Dot":         {fields: "axes normalize", run: dot},
 		"Merge":       {fields: "mode concat_axis dot_axes layers mode_type output_mode_type output_shape_type output_mask_type arguments", run: oldMerge},
 	}
+}
+
+func recurrentKinds() map[string]*kind {
+	heads := "num_heads num_query_heads num_key_value_heads head_dim key_dim value_dim dropout use_bias output_shape attention_axes flash_attention"
+	masks := "query value key query_mask value_mask key_mask attention_mask use_causal_mask return_attention_scores"
+	out := map[string]*kind{
+		"RNN":                   {fields: recurrentFields, kwargs: "initial_state mask", run: cells},
+		"StackedRNNCells":       {fields: recurrentFields, run: onlyWithin},
+		"Bidirectional":         {fields: "layer backward_layer merge_mode", kwargs: "initial_state mask", run: bidirectional},
+		"TimeDistributed":       {fields: "layer", run: timeDistributed},
+		"SpectralNormalization": {fields: "layer power_iterations", slots: func(*layer) []string { return []string{"~vector_u"} }, run: wrapped},
+		"Attention":             {fields: "use_scale score_mode dropout causal", kwargs: "mask use_causal_mask return_attention_scores", slots: attentionSlots, run: attention},
+		"AdditiveAttention":     {fields: "use_scale dropout causal score_mode", kwargs: "mask use_causal_mask return_attention_scores", slots: attentionSlots, run: attention},
+		"MultiHeadAttention":    {fields: heads, kwargs: masks, slots: multiHeadSlots, run: multiHead},
+		"GroupQueryAttention":   {fields: heads, kwargs: masks, slots: multiHeadSlots, run: multiHead},
+	}
+	for _, n := range []string{"SimpleRNN", "LSTM", "GRU"} {
+		out[n] = &kind{fields: recurrentFields, kwargs: "initial_state mask", slots: recurrentSlots, run: recurrentLayer}
+		out[n+"Cell"] = &kind{fields: recurrentFields, slots: recurrentSlots, run: onlyWithin}
+	}
+	return out
 }
