@@ -6,7 +6,6 @@ package frameworks
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -340,13 +339,6 @@ func (j job) run(t *testing.T) (float64, error) {
 	return worst, nil
 }
 
-// twice puts an array behind itself along its first axis.
-func twice(a tensor.Tensor) tensor.Tensor {
-	shape := slices.Clone(a.Shape)
-	shape[0] *= 2
-	return tensor.Tensor{DType: a.DType, Shape: shape, Data: slices.Concat(a.Data, a.Data)}
-}
-
 // compare gives the largest difference from what is wanted.
 func (j job) compare(got map[string]tensor.Tensor) (float64, error) {
 	worst := 0.0
@@ -389,20 +381,4 @@ func copyFolder(from, to string) error {
 		}
 	}
 	return nil
-}
-
-func difference(got, want tensor.Tensor) (float64, error) {
-	if got.DType != tensor.Float32 || want.DType != tensor.Float32 || !slices.Equal(got.Shape, want.Shape) {
-		return 0, fmt.Errorf("got %s %s, want %s %s", got.DType, tensor.ShapeString(got.Shape), want.DType, tensor.ShapeString(want.Shape))
-	}
-	worst := 0.0
-	a, b := tensor.As[float32](got), tensor.As[float32](want)
-	for i := range a {
-		d := math.Abs(float64(a[i]) - float64(b[i]))
-		if math.IsNaN(d) {
-			return 0, fmt.Errorf("element %d is %g, want %g", i, a[i], b[i])
-		}
-		worst = max(worst, d)
-	}
-	return worst, nil
 }
