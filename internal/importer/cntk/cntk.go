@@ -21,6 +21,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/importer"
+	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 )
 
@@ -158,8 +159,29 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	if net.Model, err = c.b.Model(); err != nil {
 		return nil, err
 	}
+	c.unname(net.Model)
 	net.Notes = slices.Sorted(maps.Keys(c.notes))
 	return net, nil
+}
+
+// unname takes the name from the first axis of inputs where the network does not
+// take one element along it, as it may where windows slide over a sequence: such
+// a name would be taken for that of a batch, whose smallest size is 1.
+func (c *converter) unname(m *onnx.Model) {
+	bind := map[string]int64{}
+	for _, v := range m.Graph.Inputs {
+		if len(v.Shape) > 0 && v.Shape[0].Param != "" {
+			bind[v.Shape[0].Param] = 1
+		}
+	}
+	if _, err := onnx.Infer(m, bind); err == nil {
+		return
+	}
+	for _, v := range m.Graph.Inputs {
+		if len(v.Shape) > 0 && v.Shape[0].Param != "" {
+			v.Shape[0] = onnx.Dim{Value: -1}
+		}
+	}
 }
 
 // layers counts the functions of the file by their kinds.

@@ -75,14 +75,17 @@ func (c *converter) lead(v value) int {
 // seqAxis is where the sequence lies.
 func (c *converter) seqAxis(v value) int { return c.lead(v) - 1 }
 
-// dims gives the static dimensions.
-func (c *converter) dims(v value) []onnx.Dim {
-	s := c.b.Shape(v.name)
-	if len(s) < c.lead(v) {
-		return nil
+// shape gives all dimensions; those that are not known are nothing.
+func (c *converter) shape(v value) []onnx.Dim {
+	n := c.lead(v) + v.rank
+	if s := c.b.Shape(v.name); len(s) == n {
+		return s
 	}
-	return s[c.lead(v):]
+	return slices.Repeat([]onnx.Dim{{Value: -1}}, n)
 }
+
+// dims gives the static dimensions.
+func (c *converter) dims(v value) []onnx.Dim { return c.shape(v)[c.lead(v):] }
 
 // known gives the static dimensions where all are numbers.
 func (c *converter) known(v value) ([]int64, bool) {
@@ -94,7 +97,7 @@ func (c *converter) known(v value) ([]int64, bool) {
 		}
 		out[i] = d.Value
 	}
-	return out, len(dims) == v.rank
+	return out, true
 }
 
 // get gives the tensor of what a function takes.
@@ -271,6 +274,9 @@ func (c *converter) wrap(f *function, err error) error {
 
 // nodeName is what the nodes of a function are called.
 func (c *converter) nodeName(f *function) string {
+	if c.inLoop { // names of a body must not be those that the network's outputs are to have
+		return f.uid
+	}
 	if n, ok := c.names[ref{f: f}]; ok {
 		return n
 	}

@@ -102,8 +102,8 @@ func (c *converter) cosDistance(f *function, in []value) (value, error) {
 	dot := sum(names[0], names[1])
 	norm := c.op(f, "Sqrt", []string{c.op(f, "Mul", []string{sum(names[0], names[0]), sum(names[1], names[1])})})
 	y := c.op(f, "Div", []string{dot, norm})
-	out.rank = 1
-	return out.like(c.op(f, "Unsqueeze", []string{y, c.b.Ints(-1)})), nil
+	out.rank = 0
+	return out.like(y), nil
 }
 
 // times contracts the last axes of CNTK of its first input with the first ones
@@ -125,10 +125,6 @@ func (c *converter) times(f *function, in []value) (value, error) {
 func (c *converter) product(f *function, w, x value, contracted int) (value, error) {
 	if contracted > x.rank {
 		return x, c.invalid(f, "it contracts %d axes of an input of %d", contracted, x.rank)
-	}
-	wDims, xDims := c.dims(w), c.dims(x)
-	if len(wDims) != w.rank || len(xDims) != x.rank {
-		return x, c.invalid(f, "the shapes of its inputs are not known")
 	}
 	out := value{rank: x.rank - contracted + w.rank - contracted, batch: w.batch || x.batch, seq: x.seq}
 	if out.seq == "" {

@@ -161,6 +161,7 @@ func (c *converter) where(f *function, in []value) (value, error) {
 	flat := c.op(f, "Reshape", []string{x.name, c.b.Ints(-1)})
 	flag := c.op(f, "Cast", []string{flat}, onnx.AInt("to", int64(tensor.Bool)))
 	y := c.op(f, "Squeeze", []string{c.op(f, "NonZero", []string{flag}), c.b.Ints(0)})
+	c.b.Declare(y, tensor.Int64, []onnx.Dim{{Value: -1}})
 	out := value{index: true, name: y, batch: x.batch}
 	axes := f.attrs.axes("", "newDynamicAxes")
 	if len(axes) == 0 {

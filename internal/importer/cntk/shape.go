@@ -202,11 +202,11 @@ func (c *converter) expandTo(f *function, in []value, out value, along int) []st
 				if at < 0 {
 					continue
 				}
-				if d := c.b.Shape(w.name)[at]; d != onnx.Fixed(1) {
+				if d := c.shape(w)[at]; d != onnx.Fixed(1) {
 					best, size = j, d
 				}
 			}
-			if at := c.placeOf(v, out, axis); at >= 0 && c.b.Shape(v.name)[at] == size || best < 0 {
+			if at := c.placeOf(v, out, axis); at >= 0 && c.shape(v)[at] == size || best < 0 {
 				continue
 			}
 			need = true

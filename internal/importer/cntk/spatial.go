@@ -87,6 +87,9 @@ func (w window) pads(axis int, n int64) (before, after int64) {
 func (c *converter) spatialPads(f *function, x string, w window, from, rank int) (string, []int64, error) {
 	shape := c.b.Shape(x)
 	n := rank - from
+	if len(shape) < n {
+		return x, nil, c.refuse(f, "the shape of its input is not known")
+	}
 	pads := make([]int64, 2*n)
 	for i := range n {
 		d := shape[len(shape)-n+i]
@@ -266,10 +269,8 @@ func (c *converter) transposed(f *function, wt, x value, w window, wDims []int64
 		case given:
 			return x, c.refuse(f, "its size is given, and that of its input is free: give the input a shape")
 		case w.auto[at]:
-			// As many elements as there are, times the stride.
-			before, _ := w.pads(at, stride*max(1, (extent+stride-1)/stride))
-			after := extent - stride - before
-			axes[i] = build.Transposed{Before: before, After: max(after, 0), Extra: max(-after, 0)}
+			// One element more than lie between the first and the last.
+			axes[i] = build.Transposed{Before: (extent - 1) / 2, After: extent - 1 - (extent-1)/2}
 		default:
 			axes[i] = build.Transposed{Before: w.lower[at], After: w.upper[at]}
 		}
@@ -398,7 +399,6 @@ func (c *converter) batchNormalization(f *function, in []value) (value, error) {
 			return x, c.refuse(f, "scale, bias, mean and variance must be parameters")
 		}
 	}
-	dims := c.dims(x)
 	var params []string
 	count := int64(0)
 	for _, p := range in[1:5] {
@@ -414,7 +414,7 @@ func (c *converter) batchNormalization(f *function, in []value) (value, error) {
 		}
 		params = append(params, name)
 	}
-	if x.rank == 0 || len(dims) != x.rank {
+	if x.rank == 0 {
 		return x, c.refuse(f, "its input is no vector or picture")
 	}
 	spatial := f.attrs.flag("spatial") && x.rank > 1
