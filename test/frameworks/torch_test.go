@@ -1,0 +1,28 @@
+package frameworks
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stoa-project/stoa/internal/importer"
+)
+
+// torchJobs makes a case of each TorchScript file of a folder: scripted and
+// traced networks are the same and give the same.
+func torchJobs(t testing.TB, j job) []job {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(j.dir, "*.pt"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: no TorchScript, %v", j.dir, err)
+	}
+	var out []job
+	for _, f := range files {
+		k := j
+		name := filepath.Base(f)
+		k.name += "/" + strings.TrimSuffix(name, ".pt")
+		k.opt = importer.Options{Files: []string{name}}
+		out = append(out, k)
+	}
+	return out
+}
