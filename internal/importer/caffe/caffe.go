@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -31,6 +32,9 @@ var _ importer.Plug = Plug{}
 
 // Framework gives "caffe".
 func (Plug) Framework() string { return "caffe" }
+
+// Operators gives the types of layers, as Caffe writes them.
+func (Plug) Operators() []string { return slices.Sorted(maps.Keys(layerTypes)) }
 
 // sighting is what Find sees in a file.
 type sighting struct {
@@ -391,5 +395,9 @@ func (c *converter) finish(out *importer.Network, desc *message) {
 		out.Notes = append(out.Notes, "the network is for one number of items only, the one that the file says")
 	}
 	out.Notes = append(out.Notes, c.notes...)
+	out.Mapped = map[string][]string{}
+	for layer, ops := range c.mapped {
+		out.Mapped[layer] = slices.Sorted(maps.Keys(ops))
+	}
 	out.Notes = append(out.Notes, c.unread(desc)...)
 }
