@@ -92,6 +92,8 @@ func (c *converter) tensorOp(base string, inPlace bool, args []value, kwargs map
 		}
 	}()
 	c.layers[full]++
+	source := c.b.From(full)
+	defer c.b.From(source)
 	a := c.bindArgs(op, args, kwargs)
 	result := op.f(c, a)
 	if inPlace && len(args) > 0 {

@@ -84,6 +84,7 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	if len(c.unsupported) > 0 {
 		return net, nil
 	}
+	net.Mapped = c.b.Mapped()
 	net.Model, err = c.b.Model()
 	return net, err
 }
