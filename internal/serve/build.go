@@ -21,6 +21,7 @@ import (
 	"github.com/stoa-project/stoa/internal/importer/caffe"
 	"github.com/stoa-project/stoa/internal/importer/cntk"
 	"github.com/stoa-project/stoa/internal/importer/keras"
+	"github.com/stoa-project/stoa/internal/importer/torch"
 	"github.com/stoa-project/stoa/internal/importer/torch7"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/sandbox"
@@ -36,6 +37,7 @@ func Plugs() []importer.Plug {
 		caffe.Plug{},
 		cntk.Plug{},
 		keras.Plug{},
+		torch.Plug{},
 		torch7.Plug{},
 	}
 }

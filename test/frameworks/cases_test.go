@@ -116,7 +116,7 @@ func TestCases(t *testing.T) {
 func allJobs(t testing.TB) []job {
 	t.Helper()
 	var jobs []job
-	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "torch7"} {
+	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "pytorch", "torch7"} {
 		files, err := filepath.Glob(filepath.Join(assets, framework, "*", "meta.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -140,6 +140,10 @@ func allJobs(t testing.TB) []job {
 					t.Fatalf("%s, case %s: %v", name, c.ID, err)
 				}
 				j.name = name + "/" + c.ID
+				if framework == "pytorch" {
+					jobs = append(jobs, torchJobs(t, j)...)
+					continue
+				}
 				jobs = append(jobs, j)
 			}
 		}
