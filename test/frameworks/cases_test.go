@@ -17,12 +17,13 @@ import (
 	"github.com/stoa-project/stoa/internal/importer/caffe"
 	"github.com/stoa-project/stoa/internal/importer/caffe/caffetest"
 	"github.com/stoa-project/stoa/internal/importer/cntk"
+	"github.com/stoa-project/stoa/internal/importer/keras"
 	"github.com/stoa-project/stoa/internal/importer/torch7"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
-var plugs = []importer.Plug{importer.ONNX{}, caffe.Plug{}, torch7.Plug{}, cntk.Plug{}}
+var plugs = []importer.Plug{importer.ONNX{}, caffe.Plug{}, torch7.Plug{}, keras.Plug{}, cntk.Plug{}}
 
 // assets is the folder of files that the tests may use, beside the module.
 var assets = filepath.Join(root, "../shared/assets")
@@ -118,7 +119,7 @@ func TestCases(t *testing.T) {
 func allJobs(t testing.TB) []job {
 	t.Helper()
 	var jobs []job
-	for _, framework := range []string{"caffe", "cntk", "onnx", "torch7"} {
+	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "torch7"} {
 		files, err := filepath.Glob(filepath.Join(assets, framework, "*", "meta.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -183,7 +184,7 @@ func (c metaCase) job(dir string) (job, error) {
 		}
 		j.want[out.Name] = a
 	}
-	return j, nil
+	return j.keras(), nil
 }
 
 // layer is a network of one layer or a few, with arrays by Caffe itself.

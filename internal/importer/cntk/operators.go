@@ -102,7 +102,7 @@ func operators() map[int64]operator {
 		add(op, 2, twoOperands(name))
 	}
 	for op, name := range map[int64]string{22: "Equal", 23: "Equal", 24: "Less", 25: "LessOrEqual", 26: "Greater", 27: "GreaterOrEqual"} {
-		add(op, 2, comparison(name, op == 23))
+		add(op, 2, comparison(name, map[bool]string{true: "Not"}[op == 23]))
 	}
 	add(10, 1, one(overSample("Softmax")))
 	add(opHardmax, 1, one(overSample("Hardmax")))
@@ -294,16 +294,17 @@ func twoOperands(op string) maker {
 	})
 }
 
-// comparison gives 1 where it is true and 0 elsewhere.
-func comparison(op string, not bool) maker {
+// comparison gives 1 where it is true and 0 elsewhere, after a second operator
+// that may be none.
+func comparison(op, then string) maker {
 	return one(func(c *converter, f *function, in []value) (value, error) {
 		names, out, err := c.align(in[:2]...)
 		if err != nil {
 			return out, err
 		}
 		y := c.op(f, op, names)
-		if not {
-			y = c.op(f, "Not", []string{y})
+		if then != "" {
+			y = c.op(f, then, []string{y})
 		}
 		return out.like(c.float(f, y)), nil
 	})
