@@ -23,6 +23,7 @@ const (
 	opReduce         = 39
 	opCombine        = 44
 	opBlock          = 57
+	opReconcile      = 50
 	opToSequence     = 70
 	opToSequenceLike = 71
 	opUnpackSequence = 72
@@ -126,7 +127,7 @@ func operators() map[int64]operator {
 	add(41, 3, one((*converter).clip))
 	add(42, 3, one((*converter).selectOp))
 	add(43, 1, one((*converter).splice))
-	add(50, 2, one((*converter).reconcile))
+	add(opReconcile, 2, one((*converter).reconcile))
 	add(52, 2, one((*converter).logPlus))
 	add(53, 2, one((*converter).cosDistance))
 	add(58, 2, one((*converter).unpooling))
@@ -152,11 +153,9 @@ func operators() map[int64]operator {
 // blocks are blocks that are made as a whole where they could be opened too.
 func blocks() map[string]operator {
 	return map[string]operator{
-		"Softmax":         {"Softmax", 1, one(alongAxis("Softmax"))},
-		"LogSoftmax":      {"LogSoftmax", 1, one(alongAxis("LogSoftmax"))},
-		"LeakyReLU":       {"LeakyReLU", 1, one((*converter).leakyReLU)},
-		"Sequence::First": {"Sequence::First", 1, one(step(0))},
-		"Sequence::Last":  {"Sequence::Last", 1, one(step(-1))},
+		"Softmax":    {"Softmax", 1, one(alongAxis("Softmax"))},
+		"LogSoftmax": {"LogSoftmax", 1, one(alongAxis("LogSoftmax"))},
+		"LeakyReLU":  {"LeakyReLU", 1, one((*converter).leakyReLU)},
 	}
 }
 
@@ -171,8 +170,6 @@ func keptBlock(f *function) bool {
 		return ok && a.index < axisAll
 	case "LeakyReLU":
 		return f.attrs.has("alpha")
-	case "Sequence::First", "Sequence::Last":
-		return true
 	}
 	return false
 }
