@@ -497,23 +497,15 @@ func (m *matcher) gruWeights(d *function, h ref, s *sum, gates, cand *variable, 
 	return &cell{op: "GRU", weights: out, x: s.x, h: h, delay: d}
 }
 
-// packPlain is recurrent.Pack for a layer without gates.
-func (f *cell) packPlain() (recurrent.Packed, error) {
-	w, r := tensor.Permute(f.weights.Input, 1, 0), tensor.Permute(f.weights.Recurrent, 1, 0)
-	hidden := r.Shape[0]
-	w.Shape, r.Shape = append([]int64{1}, w.Shape...), append([]int64{1}, r.Shape...)
-	b := tensor.Tensor{DType: tensor.Float32, Shape: []int64{1, 2 * hidden}, Data: append(slices.Clone(f.weights.InputBias.Data), make([]byte, 4*hidden)...)}
-	return recurrent.Packed{W: w, R: r, B: b, Hidden: hidden}, nil
-}
-
 // emit adds the operator. It takes steps x batch x features.
 func (c *converter) emit(l *loop, found *cell) (bool, error) {
-	pack := func() (recurrent.Packed, error) { return recurrent.Pack(found.weights) }
+	var p recurrent.Packed
+	var err error
 	if found.op == "RNN" {
-		pack = found.packPlain
-	}
-	p, err := pack()
-	if err != nil {
+		w := found.weights
+		w.Input, w.Recurrent = tensor.Permute(w.Input, 1, 0), tensor.Permute(w.Recurrent, 1, 0)
+		p = packWithoutGates([]recurrent.Cell{w})
+	} else if p, err = recurrent.Pack(found.weights); err != nil {
 		return false, c.wrap(found.delay, err)
 	}
 	if c.budget -= int64(len(p.W.Data) + len(p.R.Data)); c.budget < 0 {
