@@ -347,3 +347,18 @@ h = C.placeholder()
 total = C.plus(C.sequence.past_value(h), s)
 total.replace_placeholders({h: total.output})
 both('running_sum', named(total), s, 3)
+
+# CNTK runs OptimizedRNNStack on a GPU only. What is wanted is by CNTK's own
+# conversion of it into functions that a CPU runs, which there is not for GRU.
+from cntk.misc import convert_optimized_rnnstack  # noqa: E402
+
+for kind, gates in [('lstm', 4), ('rnnReLU', 1), ('rnnTanh', 1)]:
+    for layers, two_ways in [(1, False), (2, True)]:
+        ways, size, total = (2 if two_ways else 1), 3, 0
+        for _ in range(layers):
+            total += ways * gates * 4 * (size + 4 + 2)
+            size = 4 * ways
+        w = C.parameter((total // 4, 4), init=rand(total // 4, 4))
+        f = C.optimized_rnnstack(s, w, 4, layers, two_ways, kind, name='y')
+        on_cpu = convert_optimized_rnnstack(f)
+        case('stack_%s_%d_%d' % (kind, layers, ways), f, {s: rand(2, 5, 3)}, wanted=on_cpu, shapes='batch', outputs={on_cpu.output.uid: 'y'})
