@@ -16,6 +16,7 @@ import (
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/fold"
+	"github.com/stoa-project/stoa/internal/onnx/layout"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
@@ -71,6 +72,10 @@ type Check struct {
 type Plug interface {
 	// Framework gives the framework's name, such as "caffe".
 	Framework() string
+	// Operators gives the types of layers or operators of the source that it
+	// maps, sorted, as Network.Layers names them. Each has a case in
+	// test/operators or among the assets.
+	Operators() []string
 	// Find recognises the models among files, by content. It gives none, and
 	// no error, where there is nothing that it knows.
 	Find(files []*File) []Candidate
@@ -199,6 +204,9 @@ func (i *Imported) finish(ctx context.Context, net *Network, opt Options) error 
 		}
 	}
 	if net.Fold {
+		if err := layout.Propagate(m); err != nil {
+			return err
+		}
 		if err := fold.Fold(m); err != nil {
 			return err
 		}

@@ -20,6 +20,9 @@ var _ Plug = ONNX{}
 // Framework gives "onnx".
 func (ONNX) Framework() string { return "onnx" }
 
+// Operators gives those of ONNX itself.
+func (ONNX) Operators() []string { return onnx.Operators() }
+
 // Find takes every file that begins as a model does.
 func (ONNX) Find(files []*File) []Candidate {
 	var out []Candidate

@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -56,6 +58,9 @@ func signatureOf(op string, opset int64) (signature, bool) {
 	}
 	return best, best.since > 0 && !best.gone
 }
+
+// Operators gives the names of all operators of ONNX's own domain, sorted.
+func Operators() []string { return slices.Sorted(maps.Keys(operators)) }
 
 // opText was made of the schemas of the Python package onnx 1.23; at its end
 // are operators of before ONNX 1.0 that runtimes still run.

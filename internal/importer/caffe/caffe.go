@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -31,6 +32,9 @@ var _ importer.Plug = Plug{}
 
 // Framework gives "caffe".
 func (Plug) Framework() string { return "caffe" }
+
+// Operators gives the types of layers, as Caffe writes them.
+func (Plug) Operators() []string { return slices.Sorted(maps.Keys(layerTypes)) }
 
 // sighting is what Find sees in a file.
 type sighting struct {

@@ -29,6 +29,9 @@ const inputName, outputName = "input", "output"
 // Framework gives "torch7".
 func (Plug) Framework() string { return "torch7" }
 
+// Operators gives the classes of modules, without their package.
+func (Plug) Operators() []string { return slices.Sorted(maps.Keys(allModules())) }
+
 // Find recognises files that begin with an object of Torch7, or with a table
 // that has modules in it. Files of tensors are none.
 func (Plug) Find(files []*importer.File) []importer.Candidate {

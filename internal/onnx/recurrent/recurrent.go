@@ -132,24 +132,11 @@ func (c Cell) matrix(t tensor.Tensor, target string) (tensor.Tensor, error) {
 		return t, err
 	}
 	if c.Layout == Columns {
-		t = Transpose(t)
+		t = tensor.Permute(t, 1, 0)
 	}
 	t, err := Reorder(t, 0, c.Order, target)
 	t.Shape = append([]int64{1}, t.Shape...)
 	return t, err
-}
-
-// Transpose swaps the axes of a matrix that was checked.
-func Transpose(t tensor.Tensor) tensor.Tensor {
-	rows, cols, size := t.Shape[0], t.Shape[1], t.DType.Size()
-	out := tensor.Tensor{DType: t.DType, Shape: []int64{cols, rows}, Data: make([]byte, 0, len(t.Data))}
-	for c := range cols {
-		for r := range rows {
-			at := (r*cols + c) * size
-			out.Data = append(out.Data, t.Data[at:at+size]...)
-		}
-	}
-	return out
 }
 
 // Reorder moves equal blocks along an axis, one for each letter, from one order
