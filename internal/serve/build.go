@@ -19,6 +19,7 @@ import (
 	"github.com/stoa-project/stoa/internal/catalog"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/importer/caffe"
+	"github.com/stoa-project/stoa/internal/importer/tensorflow"
 	"github.com/stoa-project/stoa/internal/importer/torch7"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/sandbox"
@@ -28,7 +29,9 @@ import (
 )
 
 // Plugs are the frameworks that this build can import.
-func Plugs() []importer.Plug { return []importer.Plug{importer.ONNX{}, caffe.Plug{}, torch7.Plug{}} }
+func Plugs() []importer.Plug {
+	return []importer.Plug{importer.ONNX{}, caffe.Plug{}, torch7.Plug{}, tensorflow.Plug{}}
+}
 
 // builder is the catalog's Builder: an import in a process of its own, so that
 // what a model file can do to its reader it does to nobody else.

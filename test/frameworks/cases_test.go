@@ -4,6 +4,7 @@
 package frameworks
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -17,12 +18,13 @@ import (
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/importer/caffe"
 	"github.com/stoa-project/stoa/internal/importer/caffe/caffetest"
+	"github.com/stoa-project/stoa/internal/importer/tensorflow"
 	"github.com/stoa-project/stoa/internal/importer/torch7"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
-var plugs = []importer.Plug{importer.ONNX{}, caffe.Plug{}, torch7.Plug{}}
+var plugs = []importer.Plug{importer.ONNX{}, caffe.Plug{}, torch7.Plug{}, tensorflow.Plug{}}
 
 // assets is the folder of files that the tests may use, beside the module.
 var assets = filepath.Join(root, "../shared/assets")
@@ -117,7 +119,7 @@ func TestCases(t *testing.T) {
 func allJobs(t testing.TB) []job {
 	t.Helper()
 	var jobs []job
-	for _, framework := range []string{"caffe", "onnx", "torch7"} {
+	for _, framework := range []string{"caffe", "onnx", "torch7", "tensorflow"} {
 		files, err := filepath.Glob(filepath.Join(assets, framework, "*", "meta.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -132,6 +134,7 @@ func allJobs(t testing.TB) []job {
 				t.Fatal(err)
 			}
 			var m meta
+			data = bytes.ReplaceAll(data, []byte(": NaN"), []byte(": null")) // which is no JSON
 			if err := json.Unmarshal(data, &m); err != nil {
 				t.Fatalf("%s: %v", file, err)
 			}
@@ -159,6 +162,8 @@ func (c metaCase) job(dir string) (job, error) {
 		return c.layer(dir)
 	case c.InputRule != "":
 		return c.light(dir)
+	case c.InShape != nil && fromTensorFlow(dir):
+		return c.tensorflow(dir)
 	case c.InShape != nil:
 		return c.torch7(dir)
 	}

@@ -2,6 +2,7 @@ package tensorflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -197,6 +198,10 @@ func (c *converter) deps(n *node) ([]ref, error) {
 		return c.mergeDeps(n)
 	case "Exit", "RefExit":
 		return c.exitDeps(n)
+	case "BatchToSpaceND":
+		if d := dilatedOf(n); d != nil {
+			return d.deps(n), nil
+		}
 	}
 	return n.inputs, nil
 }
@@ -241,6 +246,8 @@ func (c *converter) evaluate(e *env, n *node) error {
 	}
 	switch {
 	case err == nil:
+	case errors.Is(err, errAgain):
+		out, err = []value{{bad: true}}, nil
 	case stoa.KindOf(err) == stoa.Unsupported:
 		c.list(n, err)
 		out, err = []value{{bad: true}}, nil

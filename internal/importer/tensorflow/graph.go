@@ -26,6 +26,7 @@ type node struct {
 	inputs  []ref
 	control []*node // those that it only has to wait for
 	arg     int     // of a function's argument, its number
+	scope   *scope
 }
 
 // ref is an output of a node.
@@ -42,13 +43,13 @@ func (c *converter) newScope(name string, nodes []*graphdef.Node, fn *graphdef.F
 	s := &scope{name: name, byName: make(map[string]*node, len(nodes)), frames: map[string]*frame{}}
 	if fn != nil {
 		for i, a := range fn.Inputs {
-			n := &node{Node: &graphdef.Node{Name: a.Name, Op: opArg, Attrs: map[string]*graphdef.Attr{"T": {Type: a.Type}}}, arg: i}
+			n := &node{Node: &graphdef.Node{Name: a.Name, Op: opArg, Attrs: map[string]*graphdef.Attr{"T": {Type: a.Type}}}, arg: i, scope: s}
 			s.args = append(s.args, n)
 			s.byName[a.Name] = n
 		}
 	}
 	for _, d := range nodes {
-		n := &node{Node: d}
+		n := &node{Node: d, scope: s}
 		if s.byName[d.Name] != nil {
 			return nil, stoa.Errorf(stoa.Invalid, "%s: two nodes are called %q", c.model.file, d.Name)
 		}
@@ -262,3 +263,13 @@ func (n *node) shape(name string) []int64 {
 	}
 	return append([]int64{}, a.Shape.Dims...)
 }
+
+func copyAttrs(m map[string]*graphdef.Attr) map[string]*graphdef.Attr {
+	out := make(map[string]*graphdef.Attr, len(m)+2)
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+func attrInts(vs []int64) *graphdef.Attr { return &graphdef.Attr{Ints: vs} }
