@@ -186,6 +186,7 @@ func (c metaCase) job(dir string) (job, error) {
 		}
 		j.want[out.Name] = a
 	}
+	j.fitTensorFlow()
 	return j, nil
 }
 

@@ -2,6 +2,7 @@ package frameworks
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/stoa-project/stoa/internal/importer"
@@ -21,8 +22,37 @@ func (c metaCase) tensorflow(dir string) (job, error) {
 	if err != nil {
 		return j, err
 	}
-	j.inputs, j.want = map[string]tensor.Tensor{"": channelsLast(in)}, map[string]tensor.Tensor{"": channelsLast(out)}
+	if c.ID != "conv_pool_nchw" {
+		in, out = channelsLast(in), channelsLast(out)
+	}
+	j.inputs, j.want = map[string]tensor.Tensor{"": in}, map[string]tensor.Tensor{"": out}
+	if fixed, ok := unsaid[c.ID]; ok {
+		shape := slices.Clone(in.Shape)
+		if !fixed {
+			shape[0] = -1
+		}
+		j.opt.Shapes = map[string][]int64{"input": shape}
+	}
 	return j, nil
+}
+
+// unsaid are graphs in which nothing tells the shape of the input; true where
+// the graph works for one size of the batch only.
+var unsaid = map[string]bool{
+	"batch_norm": false, "flatten": true, "l2_normalize_3d": true, "reshape_no_reorder": true, "shift_reshape_no_reorder": true,
+	"split_equals": true, "nhwc_reshape_matmul": true, "nhwc_transpose_reshape_matmul": true,
+}
+
+// fitTensorFlow gives a case what its file does not say.
+func (j *job) fitTensorFlow() {
+	switch filepath.Base(j.dir) {
+	case "espcn_x2-frozen": // ends in two forms of the picture
+		j.opt.Outputs = []string{"NHWC_output"}
+	case "savedmodel-half-plus-two-tf2": // says one element, and was tried with three rows
+		j.opt.Shapes = map[string][]int64{"x": {-1, 1}}
+	case "mnist-lstm-frozen": // the probability of a dropout, which is gone
+		delete(j.inputs, "keep_prob")
+	}
 }
 
 func channelsLast(t tensor.Tensor) tensor.Tensor {

@@ -213,14 +213,13 @@ func (c *converter) evaluate(e *env, n *node) error {
 		c.layers[n.Op]++
 	}
 	f := c.ops[n.Op]
+	if c.definition(n.Op) != nil {
+		f = callNamed
+	}
 	if f == nil {
-		if c.definition(n.Op) != nil {
-			f = callNamed
-		} else {
-			c.refuse(n, "the operator is not supported")
-			e.vals[n] = []value{{bad: true}}
-			return nil
-		}
+		c.refuse(n, "the operator is not supported")
+		e.vals[n] = []value{{bad: true}}
+		return nil
 	}
 	deps, err := c.deps(n)
 	if err != nil {
@@ -234,6 +233,7 @@ func (c *converter) evaluate(e *env, n *node) error {
 		e.vals[n] = []value{{bad: true}}
 		return nil
 	}
+	k.evenHalves()
 	out := k.computed()
 	if out == nil {
 		out, err = f(k)
@@ -258,6 +258,24 @@ func (c *converter) evaluate(e *env, n *node) error {
 		e.vals[n] = out
 	}
 	return err
+}
+
+// evenHalves makes half-precision inputs 32-bit ones where others are such: some
+// graphs were given small weights by a tool, and small types with them, and kept
+// the large ones of what they are fed.
+func (k *call) evenHalves() {
+	if k.dtype("T", tensor.Undefined) != tensor.Float16 || strings.HasPrefix(k.Op, "FusedBatchNorm") || k.Op == "Cast" {
+		return
+	}
+	if !slices.ContainsFunc(k.in, func(v value) bool { return v.name != "" && k.b.DType(v.name) == tensor.Float32 }) {
+		return
+	}
+	k.in = slices.Clone(k.in)
+	for i, v := range k.in {
+		if v.name != "" && k.b.DType(v.name) == tensor.Float16 {
+			k.in[i].name = k.cast(v.name, tensor.Float32)
+		}
+	}
 }
 
 // refuse lists a node that is not supported, once.

@@ -179,9 +179,12 @@ func through(r ref) ref {
 }
 
 // reachable gives the nodes that others depend on, those in branches that may
-// turn out never to be taken too.
-func reachable(from []ref) map[*node]bool {
+// turn out never to be taken too, and what lies before the ends not.
+func reachable(from []ref, ends ...*node) map[*node]bool {
 	seen := map[*node]bool{}
+	for _, n := range ends {
+		seen[n] = true
+	}
 	var todo []*node
 	push := func(n *node) {
 		if n != nil && !seen[n] {

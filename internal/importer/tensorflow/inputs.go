@@ -226,6 +226,12 @@ func (c *converter) asks(s *scope, n *node, i, depth int) []int64 {
 		return free(int(min(weights[0], 8)))
 	case (op == "Slice") && i == 0 && len(weights) == 1:
 		return free(int(min(weights[0], 8)))
+	case op == "SpaceToBatchND" && i == 0:
+		return c.guess(s, ref{n, 0}, depth+1)
+	case op == "Split" && i == 1 || op == "ConcatV2": // some size changes
+		if like := c.guess(s, ref{n, 0}, depth+1); like != nil {
+			return free(len(like))
+		}
 	case elementwise[op] || op == "Identity" || op == "BiasAdd":
 		return c.guess(s, ref{n, 0}, depth+1)
 	}

@@ -57,6 +57,7 @@ func flowOperators() map[string]operator {
 	for _, op := range []string{
 		"Identity", "StopGradient", "PreventGradient", "CheckNumerics", "Snapshot", "EnsureShape", "PlaceholderWithDefault", "Print",
 		"Enter", "RefEnter", "NextIteration", "RefNextIteration",
+		"Dropout", // a function that graphs name, and some do not have
 	} {
 		out[op] = same
 	}

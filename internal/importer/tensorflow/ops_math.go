@@ -94,7 +94,7 @@ func mul(k *call) ([]value, error) {
 		k.note("the dropout %q is gone: the network is as it is in use, not in training", k.Name)
 		other := k.node.input(1 - i).node
 		if other != nil && (other.Op == "RealDiv" || other.Op == "Mul" || other.Op == "Div") {
-			if vs, ok := k.env.lookup(other.input(0).node); ok && other.input(0).out < len(vs) && !vs[other.input(0).out].bad && k.scales(other) {
+			if vs, ok := k.env.lookup(other.input(0).node); ok && other.input(0).out < len(vs) && !vs[other.input(0).out].bad && (k.scales(other) || sameProbability(other, k.node.input(i).node)) {
 				return []value{vs[other.input(0).out]}, nil
 			}
 		}
@@ -105,6 +105,14 @@ func mul(k *call) ([]value, error) {
 
 // isMask tells whether a node makes zeros and ones.
 func isMask(n *node) bool { return n.Op == "Floor" || n.Op == "Cast" }
+
+// sameProbability tells whether what scales is what the mask is made with, as in
+// floor(keep + random) beside x / keep.
+func sameProbability(scale, mask *node) bool {
+	sum := mask.input(0).node
+	by := through(scale.input(1))
+	return scale.Op != "Mul" && sum != nil && (sum.Op == "Add" || sum.Op == "AddV2") && (through(sum.input(0)) == by || through(sum.input(1)) == by)
+}
 
 // scales tells whether a node multiplies or divides by one number.
 func (k *call) scales(n *node) bool {

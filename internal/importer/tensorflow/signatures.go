@@ -65,14 +65,16 @@ func (c *converter) ports(main *scope) (ports, error) {
 		p.inputs = append(p.inputs, more...)
 	}
 	c.wanted = map[string]bool{}
+	var ends []*node
 	for _, in := range p.inputs {
 		c.wanted[in.name] = true
+		ends = append(ends, in.ref.node)
 	}
 	var refs []ref
 	for _, o := range p.outputs {
 		refs = append(refs, o.ref)
 	}
-	main.reach = reachable(refs)
+	main.reach = reachable(refs, ends...)
 	return p, nil
 }
 
