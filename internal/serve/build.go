@@ -22,6 +22,7 @@ import (
 	"github.com/stoa-project/stoa/internal/importer/cntk"
 	"github.com/stoa-project/stoa/internal/importer/keras"
 	"github.com/stoa-project/stoa/internal/importer/torch"
+	"github.com/stoa-project/stoa/internal/importer/tensorflow"
 	"github.com/stoa-project/stoa/internal/importer/torch7"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/sandbox"
@@ -37,6 +38,7 @@ func Plugs() []importer.Plug {
 		caffe.Plug{},
 		cntk.Plug{},
 		keras.Plug{},
+		tensorflow.Plug{},
 		torch.Plug{},
 		torch7.Plug{},
 	}

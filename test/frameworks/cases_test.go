@@ -4,6 +4,7 @@
 package frameworks
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -116,7 +117,7 @@ func TestCases(t *testing.T) {
 func allJobs(t testing.TB) []job {
 	t.Helper()
 	var jobs []job
-	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "pytorch", "torch7"} {
+	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "pytorch", "tensorflow", "torch7"} {
 		files, err := filepath.Glob(filepath.Join(assets, framework, "*", "meta.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -131,6 +132,7 @@ func allJobs(t testing.TB) []job {
 				t.Fatal(err)
 			}
 			var m meta
+			data = bytes.ReplaceAll(data, []byte(": NaN"), []byte(": null")) // which is no JSON
 			if err := json.Unmarshal(data, &m); err != nil {
 				t.Fatalf("%s: %v", file, err)
 			}
@@ -162,6 +164,8 @@ func (c metaCase) job(dir string) (job, error) {
 		return c.layer(dir)
 	case c.InputRule != "":
 		return c.light(dir)
+	case c.InShape != nil && fromTensorFlow(dir):
+		return c.tensorflow(dir)
 	case c.InShape != nil:
 		return c.torch7(dir)
 	}
@@ -185,6 +189,7 @@ func (c metaCase) job(dir string) (job, error) {
 		}
 		j.want[out.Name] = a
 	}
+	j.fitTensorFlow()
 	return j.keras(), nil
 }
 
