@@ -82,7 +82,8 @@ func pushAndCall(t *testing.T, s *servetest.System, path string, in, out map[str
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
-	shown, err := s.Show(t.Context(), published.Ref)
+	ref := published.Owner + "/" + published.Name
+	shown, err := s.Show(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +94,7 @@ func pushAndCall(t *testing.T, s *servetest.System, path string, in, out map[str
 	if report.Check == nil || len(report.Check.Compared) != 1 || !report.Check.Compared[0].OK || len(report.Mapped) == 0 {
 		t.Errorf("%s: the report that is kept has no comparison, or does not say what became of the layers: %s", path, shown.Report)
 	}
-	a, err := s.Call(t.Context(), published.Ref, stoa.Value{Type: stoa.Binary, Data: npy.Append(nil, only(in)), MediaType: stoa.NpyMediaType}, client.CallOptions{})
+	a, err := s.Call(t.Context(), ref, stoa.Value{Type: stoa.Binary, Data: npy.Append(nil, only(in)), MediaType: stoa.NpyMediaType}, client.CallOptions{})
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
