@@ -148,7 +148,9 @@ func (c *converter) stackLayer(f *function, s *stack, y string, cells []recurren
 // packWithoutGates is recurrent.Pack for a plain recurrent layer.
 func packWithoutGates(cells []recurrent.Cell) recurrent.Packed {
 	var p recurrent.Packed
-	join := func(to *tensor.Tensor, data ...[]byte) { to.Data = slices.Concat(append([][]byte{to.Data}, data...)...) }
+	join := func(to *tensor.Tensor, data ...[]byte) {
+		to.Data = slices.Concat(append([][]byte{to.Data}, data...)...)
+	}
 	for _, one := range cells {
 		hidden := one.Recurrent.Shape[0]
 		if p.W.Shape == nil {
