@@ -375,3 +375,12 @@ xs = C.input_variable((5, 3), name='z')
 case('to_sequence_like', named(C.to_sequence_like(xs, s)), {xs: rand(2, 5, 3), s: rand(2, 5, 3)}, unused=[s])
 xv = C.input_variable((3,), name='x')
 case('cast', named(C.cast(C.cast(xv * 2, np.float64), np.float32)), {xv: rand(2, 3)})
+
+# Numbers of other types, which become 32-bit floats, and sizes that are free.
+xd = C.input_variable(3, dtype=np.float64, name='x')
+case('double', C.times(xd, C.constant(rng.uniform(-1, 1, (3, 2))), name='y'), {xd: rand(2, 3).astype(np.float64)})
+xh = C.input_variable(3, dtype=np.float16, name='x')
+case('half', C.times(xh, C.constant(rand(3, 2).astype(np.float16)), name='y'), {xh: rand(2, 3).astype(np.float16)}, atol=2e-3)
+xf = C.input_variable((2, C.FreeDimension, C.FreeDimension), name='x')
+free = C.pooling(Convolution((3, 3), 2, pad=True)(xf), C.MAX_POOLING, (2, 2), strides=(2, 2))
+case('free_size', named(free), {xf: rand(2, 2, 6, 8)})
