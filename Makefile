@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 GO := go
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: help setup build up down test test-ci test-all test-release release check bench fuzz fmt generate screens
+.PHONY: help setup build up down test test-ci test-all test-release release check bench zoo fuzz fmt generate screens
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ check: ## formatting, vet, lint
 
 bench: build ## the figures, as ratios against the floor in the same run
 	$(GO) run ./bench $(BENCH)
+
+zoo: setup ## whole architectures by real frameworks (gigabytes to install, an hour): docs/coverage.md
+	@test/zoo/zoo.sh $(ZOO)
 
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	@tools/fuzz.sh $(FUZZTIME)

@@ -21,6 +21,8 @@ import (
 	"github.com/stoa-project/stoa/internal/importer/caffe"
 	"github.com/stoa-project/stoa/internal/importer/cntk"
 	"github.com/stoa-project/stoa/internal/importer/keras"
+	"github.com/stoa-project/stoa/internal/importer/tensorflow"
+	"github.com/stoa-project/stoa/internal/importer/torch"
 	"github.com/stoa-project/stoa/internal/importer/torch7"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/sandbox"
@@ -31,7 +33,15 @@ import (
 
 // Plugs are the frameworks that this build can import.
 func Plugs() []importer.Plug {
-	return []importer.Plug{importer.ONNX{}, caffe.Plug{}, torch7.Plug{}, keras.Plug{}, cntk.Plug{}}
+	return []importer.Plug{
+		importer.ONNX{},
+		caffe.Plug{},
+		cntk.Plug{},
+		keras.Plug{},
+		tensorflow.Plug{},
+		torch.Plug{},
+		torch7.Plug{},
+	}
 }
 
 // builder is the catalog's Builder: an import in a process of its own, so that

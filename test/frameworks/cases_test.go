@@ -4,6 +4,7 @@
 package frameworks
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -14,16 +15,13 @@ import (
 
 	"github.com/stoa-project/stoa/internal/format/npy"
 	"github.com/stoa-project/stoa/internal/importer"
-	"github.com/stoa-project/stoa/internal/importer/caffe"
 	"github.com/stoa-project/stoa/internal/importer/caffe/caffetest"
-	"github.com/stoa-project/stoa/internal/importer/cntk"
-	"github.com/stoa-project/stoa/internal/importer/keras"
-	"github.com/stoa-project/stoa/internal/importer/torch7"
 	"github.com/stoa-project/stoa/internal/onnx"
+	"github.com/stoa-project/stoa/internal/serve"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
-var plugs = []importer.Plug{importer.ONNX{}, caffe.Plug{}, torch7.Plug{}, keras.Plug{}, cntk.Plug{}}
+var plugs = serve.Plugs()
 
 // assets is the folder of files that the tests may use, beside the module.
 var assets = filepath.Join(root, "../shared/assets")
@@ -119,7 +117,7 @@ func TestCases(t *testing.T) {
 func allJobs(t testing.TB) []job {
 	t.Helper()
 	var jobs []job
-	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "torch7"} {
+	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "pytorch", "tensorflow", "torch7"} {
 		files, err := filepath.Glob(filepath.Join(assets, framework, "*", "meta.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -134,6 +132,7 @@ func allJobs(t testing.TB) []job {
 				t.Fatal(err)
 			}
 			var m meta
+			data = bytes.ReplaceAll(data, []byte(": NaN"), []byte(": null")) // which is no JSON
 			if err := json.Unmarshal(data, &m); err != nil {
 				t.Fatalf("%s: %v", file, err)
 			}
@@ -143,6 +142,10 @@ func allJobs(t testing.TB) []job {
 					t.Fatalf("%s, case %s: %v", name, c.ID, err)
 				}
 				j.name = name + "/" + c.ID
+				if framework == "pytorch" {
+					jobs = append(jobs, torchJobs(t, j)...)
+					continue
+				}
 				jobs = append(jobs, j)
 			}
 		}
@@ -161,6 +164,8 @@ func (c metaCase) job(dir string) (job, error) {
 		return c.layer(dir)
 	case c.InputRule != "":
 		return c.light(dir)
+	case c.InShape != nil && fromTensorFlow(dir):
+		return c.tensorflow(dir)
 	case c.InShape != nil:
 		return c.torch7(dir)
 	}
@@ -184,6 +189,7 @@ func (c metaCase) job(dir string) (job, error) {
 		}
 		j.want[out.Name] = a
 	}
+	j.fitTensorFlow()
 	return j.keras(), nil
 }
 
