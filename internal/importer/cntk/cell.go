@@ -83,8 +83,6 @@ const (
 
 var sigmoids = []int64{1, 75}
 
-func (m *matcher) isDelay(r ref) bool { return r.f != nil && slices.Contains(m.l.delays, r.f) }
-
 // recognise makes a loop one operator, where it is one.
 func (c *converter) recognise(l *loop) (bool, error) {
 	m := &matcher{c: c, l: l}
@@ -445,7 +443,11 @@ func (m *matcher) gruGates(d *function, h, z, cand ref) *cell {
 	if !ok || state[0].v == nil || state[1] != old || !m.sumOf(zx.of, old, s) || s.r != nil {
 		return nil
 	}
-	return m.gruWeights(d, h, s, state[0].v, times[0].v, size, order)
+	weights, ok := m.gruWeights(s, [2]*variable{state[0].v, times[0].v}, size, order)
+	if !ok {
+		return nil
+	}
+	return &cell{op: "GRU", weights: weights, x: s.x, h: h, delay: d}
 }
 
 type slicePart struct {
@@ -471,19 +473,19 @@ func (m *matcher) twoParts(r ref, size int64) (x, h slicePart, ok bool) {
 }
 
 // gruWeights joins the two matrices of the state: two gates, and the candidate.
-func (m *matcher) gruWeights(d *function, h ref, s *sum, gates, cand *variable, size int64, order string) *cell {
+func (m *matcher) gruWeights(s *sum, state [2]*variable, size int64, order string) (recurrent.Cell, bool) {
 	out := recurrent.Cell{Order: order, Layout: recurrent.Columns}
 	var err error
 	if out.Input, err = m.c.floats(s.w); err != nil {
-		return nil
+		return out, false
 	}
-	two, err := m.c.floats(gates)
+	two, err := m.c.floats(state[0])
 	if err != nil {
-		return nil
+		return out, false
 	}
-	one, err := m.c.floats(cand)
+	one, err := m.c.floats(state[1])
 	if err != nil || !slices.Equal(two.Shape, []int64{size, 2 * size}) || !slices.Equal(one.Shape, []int64{size, size}) || out.Input.Shape[1] != 3*size {
-		return nil
+		return out, false
 	}
 	a, b := tensor.As[float32](two), tensor.As[float32](one)
 	joined := make([]float32, 0, len(a)+len(b))
@@ -491,10 +493,8 @@ func (m *matcher) gruWeights(d *function, h ref, s *sum, gates, cand *variable, 
 		joined = append(append(joined, a[2*i*size:2*(i+1)*size]...), b[i*size:(i+1)*size]...)
 	}
 	out.Recurrent = tensor.Of(joined, size, 3*size)
-	if out.InputBias, err = m.bias(s.bias, 3*size); err != nil {
-		return nil
-	}
-	return &cell{op: "GRU", weights: out, x: s.x, h: h, delay: d}
+	out.InputBias, err = m.bias(s.bias, 3*size)
+	return out, err == nil
 }
 
 // emit adds the operator. It takes steps x batch x features.

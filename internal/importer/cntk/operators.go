@@ -127,6 +127,7 @@ func operators() map[int64]operator {
 	add(41, 3, one((*converter).clip))
 	add(42, 3, one((*converter).selectOp))
 	add(43, 1, one((*converter).splice))
+	add(47, 2, one((*converter).roiPooling))
 	add(49, 2, one((*converter).optimizedRNNStack))
 	add(opReconcile, 2, one((*converter).reconcile))
 	add(52, 2, one((*converter).logPlus))
