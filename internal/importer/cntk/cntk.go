@@ -160,6 +160,7 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 		return nil, err
 	}
 	c.unname(net.Model)
+	net.Mapped = c.b.Mapped()
 	net.Notes = slices.Sorted(maps.Keys(c.notes))
 	return net, nil
 }
