@@ -190,8 +190,8 @@ func sparsemax(c *converter, l *layer, x string) string {
 	count := c.op3(l, "Range", c.b.Float(1), c.linear(l, c.cast(l, c.op2(l, "Squeeze", n, c.b.Ints(0)), 1), 1, 1), c.b.Float(1))
 	support := c.op2(l, "Greater", sorted, c.op2(l, "Div", c.linear(l, sum, 1, -1), count))
 	k := c.op2(l, "ReduceSum", c.cast(l, support, 1), c.b.Ints(-1))
-	// The sums of those that count, of which the last is the largest index.
-	safe := c.op3(l, "Where", support, sorted, c.b.Float(0))
+	// Keras adds up the running sums here, and so do we.
+	safe := c.op3(l, "Where", support, sum, c.b.Float(0))
 	tau := c.op2(l, "Div", c.linear(l, c.op2(l, "ReduceSum", safe, c.b.Ints(-1)), 1, -1), k)
 	return c.op(l, "Relu", c.op2(l, "Sub", x, tau))
 }

@@ -3,6 +3,7 @@ package keras
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -128,6 +129,7 @@ func (c *converter) run(l *layer, in call) (value, error) {
 }
 
 func (c *converter) apply(l *layer, in call) (value, error) {
+	in = c.withMask(l, in)
 	switch {
 	case l.model != nil && l.model.sequential:
 		return c.sequential(l, in)
@@ -148,6 +150,20 @@ func (c *converter) apply(l *layer, in call) (value, error) {
 	return out, err
 }
 
+// withMask makes a mask that a call names, as Keras 3 writes it, that of the
+// tensor. A softmax over all axes has one of its own kind.
+func (c *converter) withMask(l *layer, in call) call {
+	m := in.kwargs["mask"]
+	if !m.isTensor() || len(in.args) == 0 || !in.args[0].isTensor() || l.kind == "Softmax" {
+		return in
+	}
+	in.kwargs = maps.Clone(in.kwargs)
+	delete(in.kwargs, "mask")
+	in.args = slices.Clone(in.args)
+	in.args[0].mask = c.cast(l, m.name, tensor.Bool)
+	return in
+}
+
 // checkKwargs refuses arguments of a call that change what the layer computes
 // and are not known.
 func (c *converter) checkKwargs(l *layer, in call) error {
@@ -156,7 +172,7 @@ func (c *converter) checkKwargs(l *layer, in call) error {
 		switch {
 		case slices.Contains(known, name), name == "name":
 		case !v.isTensor() && v.list == nil && (v.konst == nil || v.konst == false):
-		case name == "training" && !l.def.training:
+		case name == "training" && (!l.def.training || c.source.era() == 3): // Keras 3 puts its own in place
 		default:
 			return c.refuse(l, "its call has the argument %.50q, which is not supported", name)
 		}

@@ -70,6 +70,7 @@ type ref struct {
 type callSite struct {
 	args   []any
 	kwargs map[string]any
+	new3   bool // as Keras 3 writes it
 }
 
 // modelClasses are the classes of graphs of layers.
@@ -131,7 +132,10 @@ func (p *parser) layer(j config, above string, depth int) (*layer, error) {
 		l.custom = registered
 	}
 	l.kind = functionOf(l, module)
-	l.def = p.source.kinds[l.kind]
+	if l.def = p.source.kinds[l.kind]; l.def == nil && p.source.kinds["ops."+l.kind] != nil {
+		l.kind = "ops." + l.kind // files in HDF5 do not say so
+		l.def = p.source.kinds[l.kind]
+	}
 	if isList {
 		return l, p.sequential(l, list, depth)
 	}
@@ -240,7 +244,8 @@ func (p *parser) children(l *layer, list []any, depth int) error {
 		}
 		l.model.layers = append(l.model.layers, k)
 		l.model.byName[k.name] = k
-		l.readCalls(k, j)
+		k.readCalls(j)
+		k.asFunction(p.source.kinds)
 	}
 	return nil
 }
@@ -266,32 +271,51 @@ func (p *parser) functional(l *layer, list []any, depth int) error {
 	if len(m.outs) == 0 {
 		return p.invalid(l.path, "it names no output_layers")
 	}
-	// Calls are counted from where the layer was made: what used it before the
-	// model was, such as a model's own graph, shifts the count.
-	least, most := map[string]int{}, map[string]int{}
-	note := func(r ref) {
-		if old, ok := least[r.layer]; !ok || r.call < old {
-			least[r.layer] = r.call
+	m.count()
+	return nil
+}
+
+// count finds from which number on the calls of each layer are counted: what used
+// it before the model was, such as a model's own graph, shifts the count. Keras 3
+// shifts it in the list of outputs only.
+func (m *model) count() {
+	within, outside := map[string][2]int{}, map[string][2]int{}
+	note := func(to map[string][2]int) func(ref) {
+		return func(r ref) {
+			old, ok := to[r.layer]
+			if !ok {
+				old = [2]int{r.call, r.call}
+			}
+			to[r.layer] = [2]int{min(old[0], r.call), max(old[1], r.call)}
 		}
-		most[r.layer] = max(most[r.layer], r.call)
 	}
-	for _, r := range m.outs {
-		note(r)
-	}
+	new3 := false
 	for _, k := range m.layers {
 		for _, c := range k.calls {
-			eachRef(c.args, note)
+			new3 = new3 || c.new3
+			eachRef(c.args, note(within))
 			for _, v := range c.kwargs {
-				eachRef(v, note)
+				eachRef(v, note(within))
 			}
 		}
 	}
-	for _, k := range m.layers {
-		if n := max(len(k.calls), 1); most[k.name] >= n {
-			k.offset = least[k.name]
+	for _, r := range m.outs {
+		note(outside)(r)
+		if !new3 {
+			note(within)(r)
 		}
 	}
-	return nil
+	for _, k := range m.layers {
+		if r := within[k.name]; r[1] >= max(len(k.calls), 1) || !new3 && k.model != nil {
+			k.offset = r[0]
+		}
+	}
+	for i, r := range m.outs {
+		k := m.byName[r.layer]
+		if new3 && k != nil && k.model != nil && (!k.model.sequential || outside[k.name][1] >= len(k.calls)) && r.call > 0 {
+			m.outs[i].call += k.offset - 1
+		}
+	}
 }
 
 func eachRef(v any, visit func(ref)) {
@@ -347,20 +371,35 @@ func triple(v any) (ref, bool) {
 }
 
 // readCalls reads how a layer is called.
-func (l *layer) readCalls(k *layer, j config) {
+func (l *layer) readCalls(j config) {
 	for _, v := range asList(j["inbound_nodes"]) {
 		switch v := v.(type) {
 		case map[string]any: // Keras 3
-			site := callSite{kwargs: map[string]any{}}
+			site := callSite{kwargs: map[string]any{}, new3: true}
 			for _, a := range asList(v["args"]) {
 				site.args = append(site.args, argument(a, 0))
 			}
 			for n, a := range asMap(v["kwargs"]) {
 				site.kwargs[n] = argument(a, 0)
 			}
-			k.calls = append(k.calls, site)
+			l.calls = append(l.calls, site)
 		case []any:
-			k.calls = append(k.calls, oldCall(v))
+			l.calls = append(l.calls, oldCall(v))
+		}
+	}
+}
+
+// asFunction takes a layer for the function of the same name where it is called
+// as one: with its tensors, or a number, one by one and not in a list.
+func (l *layer) asFunction(kinds map[string]*kind) {
+	f := kinds["ops."+l.kind]
+	if f == nil {
+		return
+	}
+	for _, c := range l.calls {
+		if len(c.args) > 1 {
+			l.kind, l.def = "ops."+l.kind, f
+			return
 		}
 	}
 }

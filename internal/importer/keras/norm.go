@@ -84,7 +84,13 @@ func swapped(rank, axis int) (perm, back []int64) {
 	return perm, back
 }
 
-// layerNormSlots are as those of a normalisation, and none where it only scales.
+func layerNormSlots(l *layer) []string {
+	if l.cfg.flag("rms_scaling", false) {
+		return []string{"gamma"}
+	}
+	return scaleAndCenter(l)
+}
+
 func layerNorm(c *converter, l *layer, x string) (string, error) {
 	axes, err := c.axes(l, l.cfg["axis"], x)
 	if err != nil {
@@ -92,7 +98,10 @@ func layerNorm(c *converter, l *layer, x string) (string, error) {
 	}
 	eps := l.cfg.num("epsilon", 1e-3)
 	if l.cfg.flag("rms_scaling", false) {
-		return c.scaled(l, c.rms(l, x, axes, eps), axes, true)
+		// It divides by the deviation without subtracting the mean.
+		d := c.op2(l, "Sub", x, c.op(l, "ReduceMean", x, onnx.AInts("axes", axes...)))
+		variance := c.op(l, "ReduceMean", c.op2(l, "Mul", d, d), onnx.AInts("axes", axes...))
+		return c.scaled(l, c.op2(l, "Div", x, c.op(l, "Sqrt", c.linear(l, variance, 1, eps))), axes)
 	}
 	rank := c.rank(x)
 	trailing := int(axes[0]) == rank-len(axes)
@@ -105,7 +114,7 @@ func layerNorm(c *converter, l *layer, x string) (string, error) {
 		d := c.op2(l, "Sub", x, mean)
 		variance := c.op(l, "ReduceMean", c.op2(l, "Mul", d, d), onnx.AInts("axes", axes...))
 		y := c.op2(l, "Div", d, c.op(l, "Sqrt", c.linear(l, variance, 1, eps)))
-		return c.scaled(l, y, axes, false)
+		return c.scaled(l, y, axes)
 	}
 	size, err := tensor.Elements(shape)
 	if err != nil || size > 1<<24 {
@@ -150,7 +159,7 @@ func (c *converter) rms(l *layer, x string, axes []int64, eps float64) string {
 }
 
 // scaled multiplies by gamma and adds beta, which lie along some axes.
-func (c *converter) scaled(l *layer, x string, axes []int64, onlyScale bool) (string, error) {
+func (c *converter) scaled(l *layer, x string, axes []int64) (string, error) {
 	shape := slices.Repeat([]int64{1}, c.rank(x))
 	var own []int64
 	for _, a := range axes {
@@ -158,7 +167,7 @@ func (c *converter) scaled(l *layer, x string, axes []int64, onlyScale bool) (st
 		own = append(own, shape[a])
 	}
 	for _, w := range []struct{ name, op string }{{"gamma", "Mul"}, {"scale", "Mul"}, {"beta", "Add"}} {
-		if _, ok := l.weights[w.name]; !ok || onlyScale && w.name == "beta" {
+		if _, ok := l.weights[w.name]; !ok {
 			continue
 		}
 		t, err := c.weight(l, w.name, own...)
@@ -178,7 +187,7 @@ func rmsNorm(c *converter, l *layer, x string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return c.scaled(l, c.rms(l, x, axes, l.cfg.num("epsilon", 1e-6)), axes, true)
+	return c.scaled(l, c.rms(l, x, axes, l.cfg.num("epsilon", 1e-6)), axes)
 }
 
 // groupNorm normalises groups of channels of each item.
@@ -204,7 +213,7 @@ func groupNorm(c *converter, l *layer, x string) (string, error) {
 	y = c.b.Op(l.path, "InstanceNormalization", []string{y, ones, zeros}, onnx.AFloat("epsilon", float32(l.cfg.num("epsilon", 1e-3))))
 	y = c.op2(l, "Reshape", y, shape)
 	c.b.Declare(y, tensor.Float32, permuted(c.b.Shape(x), perm))
-	if y, err = c.scaled(l, y, []int64{1}, false); err != nil {
+	if y, err = c.scaled(l, y, []int64{1}); err != nil {
 		return "", err
 	}
 	return c.transpose(l, y, back...), nil

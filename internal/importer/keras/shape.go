@@ -3,6 +3,7 @@ package keras
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -280,6 +281,9 @@ func resizing(c *converter, l *layer, x string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if l.cfg.flag("antialias", false) {
+		return "", c.refuse(l, "antialias is not supported")
+	}
 	h, w := l.cfg.int("height", 0), l.cfg.int("width", 0)
 	if h < 1 || w < 1 || h > 1<<16 || w > 1<<16 {
 		return "", c.invalid(l, "its height and width make no sense")
@@ -350,4 +354,37 @@ func masking(c *converter, l *layer, in call) (value, error) {
 		name: c.op2(l, "Mul", x, some),
 		mask: c.cast(l, c.op2(l, "Squeeze", some, c.b.Ints(-1)), tensor.Bool),
 	}, nil
+}
+
+func einsumSlots(l *layer) []string {
+	if l.cfg["bias_axes"] != nil {
+		return []string{"kernel", "bias"}
+	}
+	return []string{"kernel"}
+}
+
+// einsumDense multiplies by a kernel along the axes that an equation names. Three
+// dots stand for axes of the input that stay.
+func einsumDense(c *converter, l *layer, x string) (string, error) {
+	equation := l.cfg.text("equation")
+	if strings.Contains(equation, "...") {
+		in, _, _ := strings.Cut(equation, ",")
+		letters := "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		n := c.rank(x) - (len(in) - len("..."))
+		if n < 0 || n > len(letters) {
+			return "", c.invalid(l, "its equation does not fit its input")
+		}
+		equation = strings.ReplaceAll(equation, "...", letters[:n])
+	}
+	w, ok := l.weights["kernel"]
+	if !ok {
+		return "", c.invalid(l, "it has no kernel")
+	}
+	xs := []string{x, c.constant(l, "kernel", w)}
+	y := c.b.Op(l.path, "Einsum", xs, onnx.AStr("equation", equation))
+	c.b.Declare(y, tensor.Float32, c.einsumShape(equation, xs))
+	if b, ok := l.weights["bias"]; ok {
+		y = c.op2(l, "Add", y, c.constant(l, "bias", b))
+	}
+	return c.activated(l, y, nil)
 }

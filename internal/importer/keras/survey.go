@@ -68,7 +68,7 @@ func (l *layer) setting(s *source, name string, v any) string {
 		}
 		return ""
 	}
-	if harmless(name) || off(v) || slices.Contains(strings.Fields(l.def.fields), name) {
+	if l.def.anySetting || harmless(name) || off(v) || slices.Contains(strings.Fields(l.def.fields), name) {
 		return ""
 	}
 	return fmt.Sprintf("its setting %s is not known, and may change what it computes", name)

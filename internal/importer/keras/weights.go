@@ -67,7 +67,7 @@ func (l *layer) within() []*layer {
 
 // bind gives all layers their weights, and says how many numbers those are.
 func (s *source) bind(root *layer) (int64, error) {
-	b := &binder{source: s}
+	b := &binder{source: s, bound: map[string]*layer{}}
 	var err error
 	if s.legacy != nil {
 		err = b.legacy(root, s.legacy)
@@ -80,6 +80,7 @@ func (s *source) bind(root *layer) (int64, error) {
 type binder struct {
 	source  *source
 	numbers int64
+	bound   map[string]*layer // by class and name
 }
 
 func (b *binder) missing(l *layer, format string, args ...any) error {
@@ -249,55 +250,109 @@ func (b *binder) store(l *layer, group *hdf5.Object) error {
 	if err != nil {
 		return err
 	}
-	// By name, where newer versions say it.
-	byName := map[string]*hdf5.Object{}
+	p := placed{byName: map[string]*hdf5.Object{}, byPath: map[string]*hdf5.Object{}, byClass: map[string][]*hdf5.Object{}}
 	for _, g := range groups {
-		if n, err := g.object.Text("name"); err == nil && n != "" {
-			byName[n] = g.object
+		p.byPath[g.path] = g.object
+		p.byClass[g.class] = append(p.byClass[g.class], g.object)
+		if n := nameIn(g.object); n != "" {
+			p.byName[n] = g.object
 		}
 	}
-	have := map[string][]*hdf5.Object{}
-	for _, g := range groups {
-		have[g.class] = append(have[g.class], g.object)
-	}
-	// Else by class: of all its layers, or of those that have weights.
-	all, weighty := map[string][]*layer{}, map[string][]*layer{}
+	used := map[string]int{}
 	for _, k := range l.model.layers {
-		class := snake(k.className())
-		all[class] = append(all[class], k)
-		if len(slots(k)) > 0 {
-			weighty[class] = append(weighty[class], k)
+		path := counted(snake(k.className()), used)
+		if len(slots(k)) == 0 {
+			continue
 		}
-	}
-	for class, layers := range weighty {
-		objects := have[class]
-		order := layers
-		if len(objects) != len(layers) {
-			order = all[class]
+		o := p.find(l.model, k, path)
+		switch old := b.bound[k.kind+" "+k.name]; {
+		case o != nil:
+			err = b.store(k, o)
+		case old != nil: // one that models share is in the file once
+			err = b.share(k, old)
+		default:
+			err = b.missing(k, "the file has no group of its weights")
 		}
-		for _, k := range layers {
-			o := byName[k.name]
-			if i := slices.Index(order, k); o == nil && i < len(objects) && len(objects) == len(order) {
-				o = objects[i]
-			}
-			if o == nil {
-				return b.missing(k, "the file has %d groups of weights of %s, and the architecture %d layers of it", len(objects), class, len(layers))
-			}
-			if err := b.store(k, o); err != nil {
-				return err
-			}
+		if err != nil {
+			return err
 		}
+		b.bound[k.kind+" "+k.name] = k
 	}
 	return nil
 }
 
+// share gives a layer the weights of another.
+func (b *binder) share(to, from *layer) error {
+	a, z := slots(to), slots(from)
+	if len(a) != len(z) {
+		return b.missing(to, "the file has no group of its weights")
+	}
+	for i, s := range a {
+		if s.layer.weights == nil {
+			s.layer.weights = map[string]tensor.Tensor{}
+		}
+		s.layer.weights[s.name] = z[i].layer.weights[z[i].name]
+	}
+	return nil
+}
+
+// placed are the groups of a model's layers.
+type placed struct {
+	byName, byPath map[string]*hdf5.Object
+	byClass        map[string][]*hdf5.Object
+}
+
+// find gives the group of a layer: by its name, where newer versions note it, else
+// by the order of all layers of its class, or of those that have weights, as some
+// versions count; else by the group's own name.
+func (p placed) find(m *model, k *layer, path string) *hdf5.Object {
+	if len(p.byName) > 0 {
+		return p.byName[k.name]
+	}
+	var all, weighty []*layer
+	for _, other := range m.layers {
+		if other.className() == k.className() {
+			all = append(all, other)
+			if len(slots(other)) > 0 {
+				weighty = append(weighty, other)
+			}
+		}
+	}
+	have := p.byClass[snake(k.className())]
+	switch len(have) {
+	case len(all):
+		return have[slices.Index(all, k)]
+	case len(weighty):
+		return have[slices.Index(weighty, k)]
+	}
+	return p.byPath[path]
+}
+
+// nameIn gives the layer's name that newer versions note at its group.
+func nameIn(o *hdf5.Object) string {
+	for _, path := range []string{"", "vars"} {
+		at, err := o.Find(path)
+		if err != nil || at == nil || at.IsDataset() {
+			continue
+		}
+		if n, err := at.Text("name"); err == nil && n != "" {
+			return n
+		}
+	}
+	return ""
+}
+
 // className gives the class under which archives count a layer.
 func (l *layer) className() string {
+	if l.kind == "GroupQueryAttention" {
+		return "GroupedQueryAttention" // its name in Python is not the one it is known by
+	}
 	return strings.TrimPrefix(l.kind, "ops.")
 }
 
 // container is a group of a layer: its class and number are its name.
 type container struct {
+	path   string
 	class  string
 	number int
 	object *hdf5.Object
@@ -312,7 +367,7 @@ func (b *binder) containers(group *hdf5.Object) ([]container, error) {
 	}
 	var out []container
 	add := func(name string, o *hdf5.Object) {
-		c := container{class: name, object: o}
+		c := container{path: name, class: name, object: o}
 		if at := strings.LastIndexByte(name, '_'); at > 0 {
 			if n, err := strconv.Atoi(name[at+1:]); err == nil {
 				c.class, c.number = name[:at], n

@@ -45,6 +45,9 @@ def randomize(model, rng):
             v = np.zeros(w.shape, np.int32)
         values.append(v)
     model.set_weights(values)
+    for l in model._flatten_layers():
+        if isinstance(l, layers.Normalization):
+            l.finalize_state()
 
 
 def save_arrays(path, arrays):
@@ -254,7 +257,7 @@ def dropouts():
 def random_pictures():
     x = Input((6, 6, 3), name="x")
     return many(x, [layers.RandomFlip(name="r_flip"), layers.RandomRotation(0.1, name="r_rot"), layers.RandomZoom(0.1, name="r_zoom"), layers.RandomTranslation(0.1, 0.1, name="r_move"),
-                    layers.RandomContrast(0.1, name="r_contrast"), layers.RandomBrightness(0.1, name="r_bright"), layers.RandomCrop(4, 4, name="r_crop")])
+                    layers.RandomContrast(0.1, name="r_contrast"), layers.RandomBrightness(0.1, name="r_bright")])
 
 
 @case("h5")
@@ -397,9 +400,10 @@ def attention():
 @case("h5")
 def attention_masks():
     x = Input((6,), dtype="int32", name="x")
-    e = layers.Embedding(7, 4, mask_zero=True, name="e")(x)
+    # Multi-head layers take the mask off what they are given, so that each has its own.
+    e, g, h = [layers.Embedding(7, 4, mask_zero=True, name=n)(x) for n in "egh"]
     f = layers.Embedding(7, 4, name="f")(x)
-    return Model(x, [layers.Attention(name="a")([e, e]), layers.AdditiveAttention(name="b")([f, e]), layers.MultiHeadAttention(2, 3, name="c")(f, e), layers.MultiHeadAttention(2, 3, name="d")(e, e, use_causal_mask=True)]), {"x": TOKENS}
+    return Model(x, [layers.Attention(name="a")([e, e]), layers.AdditiveAttention(name="b")([f, e]), layers.MultiHeadAttention(2, 3, name="c")(f, g), layers.MultiHeadAttention(2, 3, name="d")(h, h, use_causal_mask=True)]), {"x": TOKENS}
 
 
 @case("keras")

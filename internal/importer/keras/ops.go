@@ -1,0 +1,724 @@
+package keras
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/stoa-project/stoa/internal/onnx"
+	"github.com/stoa-project/stoa/internal/tensor"
+)
+
+// opKinds gives the functions of keras.ops that functional models apply between
+// their layers.
+func opKinds() map[string]*kind {
+	out := map[string]*kind{}
+	for name, op := range map[string]string{
+		"Add": "Add", "Subtract": "Sub", "Multiply": "Mul", "Divide": "Div", "TrueDivide": "Div", "Power": "Pow", "Maximum": "Max", "Minimum": "Min",
+		"Equal": "Equal", "Greater": "Greater", "GreaterEqual": "GreaterOrEqual", "Less": "Less", "LessEqual": "LessOrEqual",
+		"LogicalAnd": "And", "LogicalOr": "Or", "Matmul": "MatMul",
+	} {
+		out["ops."+name] = &kind{kwargs: "x y x1 x2", run: binary(op)}
+	}
+	out["ops.NotEqual"] = &kind{kwargs: "x1 x2", run: func(c *converter, l *layer, in call) (value, error) {
+		v, err := binary("Equal")(c, l, in)
+		if err != nil {
+			return v, err
+		}
+		return one(c.op(l, "Not", v.name)), nil
+	}}
+	for name, op := range map[string]string{
+		"Absolute": "Abs", "Abs": "Abs", "Negative": "Neg", "Exp": "Exp", "Log": "Log", "Sqrt": "Sqrt", "Sin": "Sin", "Cos": "Cos", "Tanh": "Tanh", "Sign": "Sign",
+		"Floor": "Floor", "Ceil": "Ceil", "Erf": "Erf", "Reciprocal": "Reciprocal",
+		"Relu": "Relu", "Sigmoid": "Sigmoid", "Softplus": "Softplus", "Softsign": "Softsign", "Selu": "Selu",
+	} {
+		out["ops."+name] = &kind{kwargs: "x", run: numeric(func(c *converter, l *layer, x string) (string, error) { return c.op(l, op, x), nil })}
+	}
+	for name, f := range map[string]string{
+		"Relu6": "relu6", "Silu": "silu", "LogSigmoid": "log_sigmoid", "HardSigmoid": "hard_sigmoid", "HardSilu": "hard_silu", "HardTanh": "hard_tanh", "TanhShrink": "tanh_shrink", "Squareplus": "squareplus",
+	} {
+		out["ops."+name] = &kind{kwargs: "x", run: numeric(func(c *converter, l *layer, x string) (string, error) { return c.activate(l, f, x) })}
+	}
+	for name, op := range map[string]string{"Mean": "ReduceMean", "Sum": "ReduceSum", "Max": "ReduceMax", "Min": "ReduceMin", "Prod": "ReduceProd", "Logsumexp": "ReduceLogSumExp"} {
+		out["ops."+name] = &kind{fields: "axis keepdims", kwargs: "x", run: unary(func(c *converter, l *layer, x string) (string, error) { return c.reduced(l, op, x) })}
+	}
+	for name, k := range moreOps() {
+		out["ops."+name] = k
+	}
+	return out
+}
+
+func moreOps() map[string]*kind {
+	axis := "axis keepdims"
+	return map[string]*kind{
+		"Any": {fields: axis, run: unary(anyOf)},
+		"All": {fields: axis, run: unary(allOf)},
+		"LogicalNot": {run: unary(func(c *converter, l *layer, x string) (string, error) {
+			return c.op(l, "Not", c.cast(l, x, tensor.Bool)), nil
+		})},
+		"Var": {fields: axis, run: numeric(variance)},
+		"Std": {fields: axis, run: numeric(func(c *converter, l *layer, x string) (string, error) {
+			y, err := variance(c, l, x)
+			return c.op(l, "Sqrt", y), err
+		})},
+		"Norm":   {fields: axis + " ord", run: numeric(norm)},
+		"Argmax": {fields: axis, run: unary(arg("ArgMax"))},
+		"Argmin": {fields: axis, run: unary(arg("ArgMin"))},
+		"Square": {run: numeric(func(c *converter, l *layer, x string) (string, error) { return c.op2(l, "Mul", x, x), nil })},
+		"Rsqrt": {run: numeric(func(c *converter, l *layer, x string) (string, error) {
+			return c.op(l, "Reciprocal", c.op(l, "Sqrt", x)), nil
+		})},
+		"Gelu": {fields: "approximate", run: numeric(geluOp)},
+		"LeakyRelu": {fields: "negative_slope", run: numeric(func(c *converter, l *layer, x string) (string, error) {
+			return c.op(l, "LeakyRelu", x, onnx.AFloat("alpha", float32(l.cfg.num("negative_slope", 0.2)))), nil
+		})},
+		"Elu":         {fields: "alpha", run: numeric(elu)},
+		"Softmax":     {fields: "axis", run: numeric(along("Softmax"))},
+		"LogSoftmax":  {fields: "axis", run: numeric(along("LogSoftmax"))},
+		"Normalize":   {fields: "axis order epsilon", run: numeric(normalizeOp)},
+		"Clip":        {fields: "x_min x_max", run: numeric(clipOp)},
+		"Cast":        {fields: "dtype", run: castOp},
+		"OneHot":      {fields: "num_classes axis", run: unary(oneHot)},
+		"ZerosLike":   {run: likeOp(0)},
+		"OnesLike":    {run: likeOp(1)},
+		"Reshape":     {fields: "newshape", run: unary(reshapeOp)},
+		"Transpose":   {fields: "axes", run: unary(transposeOp)},
+		"Swapaxes":    {fields: "axis1 axis2", run: unary(swapAxes)},
+		"ExpandDims":  {fields: "axis", run: unary(expandDims)},
+		"Squeeze":     {fields: "axis", run: unary(squeeze)},
+		"Concatenate": {fields: "axis", kwargs: "axis", run: concatenate},
+		"Stack":       {fields: "axis", run: stack},
+		"Split":       {fields: "indices_or_sections axis", run: split},
+		"Where":       {kwargs: "x1 x2", run: whereOp},
+		"GetItem":     {kwargs: "key", run: getItem},
+		"Take":        {fields: "axis", kwargs: "indices", run: take},
+		"Tile":        {fields: "repeats", run: unary(tile)},
+		"Repeat":      {fields: "repeats axis", run: unary(repeatOp)},
+		"Flip":        {fields: "axis", run: unary(flip)},
+		"Pad":         {fields: "pad_width mode", kwargs: "constant_values", run: padOp},
+		"Einsum":      {fields: "subscripts", run: einsum},
+		"Identity":    {run: unary(identity)},
+	}
+}
+
+// operands gives the arguments of a function in order, also those given by name;
+// constants are of the type of the tensor that they meet.
+func (c *converter) operands(l *layer, in call, names ...string) ([]string, error) {
+	args := slices.Clone(in.args)
+	for _, n := range names {
+		if v, ok := in.kwargs[n]; ok {
+			args = append(args, v)
+		}
+	}
+	meets := tensor.Undefined
+	for _, a := range args {
+		if !a.isTensor() {
+			continue
+		}
+		switch t := c.b.DType(a.name); {
+		case meets == tensor.Undefined:
+			meets = t
+		case meets != t:
+			meets = wider(meets, t)
+		}
+	}
+	if meets == tensor.Undefined {
+		return nil, c.refuse(l, "it works on constants only")
+	}
+	// A fraction makes whole numbers floats.
+	for _, a := range args {
+		if vs, ok := floats(a.konst); ok && !a.isTensor() && meets != tensor.Float32 && slices.ContainsFunc(vs, func(v float64) bool { return v != float64(int64(v)) }) {
+			meets = tensor.Float32
+		}
+	}
+	var out []string
+	for _, a := range args {
+		if a.isTensor() {
+			out = append(out, c.cast(l, a.name, meets))
+			continue
+		}
+		t, ok := array(a.konst)
+		if !ok {
+			return nil, c.refuse(l, "its argument %.60v is not supported", a.konst)
+		}
+		name := c.constant(l, "constant", t)
+		if len(t.Shape) == 0 {
+			name = c.b.Number(meets, float64(tensor.As[float32](t)[0]))
+		} else if meets != tensor.Float32 {
+			name = c.cast(l, name, meets)
+		}
+		out = append(out, name)
+	}
+	return out, nil
+}
+
+func wider(a, b tensor.DType) tensor.DType {
+	for _, t := range []tensor.DType{tensor.Float32, tensor.Int64, tensor.Int32} {
+		if a == t || b == t {
+			return t
+		}
+	}
+	return tensor.Float32
+}
+
+// array makes an array of a constant: a number, lists in lists, or one of NumPy.
+func array(v any) (tensor.Tensor, bool) {
+	if m := asMap(v); m != nil && (m["class_name"] == "__numpy__" || m["class_name"] == "__tensor__") {
+		v = asMap(m["config"])["value"]
+	}
+	vs, ok := floats(v)
+	if b, isBool := v.(bool); isBool {
+		n, _ := number(b)
+		vs, ok = []float64{n}, true
+	}
+	if !ok {
+		return tensor.Tensor{}, false
+	}
+	shape, at := []int64{}, v
+	for {
+		list, isList := at.([]any)
+		if !isList || len(shape) > 16 {
+			break
+		}
+		shape = append(shape, int64(len(list)))
+		if len(list) == 0 {
+			break
+		}
+		at = list[0]
+	}
+	if n, err := tensor.Elements(shape); err != nil || n != int64(len(vs)) {
+		return tensor.Tensor{}, false
+	}
+	out := make([]float32, len(vs))
+	for i, f := range vs {
+		out[i] = float32(f)
+	}
+	return tensor.Of(out, shape...), true
+}
+
+func binary(op string) runner {
+	return func(c *converter, l *layer, in call) (value, error) {
+		if len(in.args) == 1 && len(in.args[0].list) > 1 { // as a layer is called
+			in = call{args: in.args[0].list, kwargs: in.kwargs}
+		}
+		xs, err := c.operands(l, in, "x", "y", "x1", "x2")
+		if err != nil {
+			return value{}, err
+		}
+		if len(xs) != 2 {
+			return value{}, c.invalid(l, "it takes two arguments, and is given %d", len(xs))
+		}
+		switch op {
+		case "Div", "Pow":
+			xs[0], xs[1] = c.float(l, xs[0]), c.float(l, xs[1])
+		case "And", "Or":
+			xs[0], xs[1] = c.cast(l, xs[0], tensor.Bool), c.cast(l, xs[1], tensor.Bool)
+		}
+		return one(c.op2(l, op, xs[0], xs[1])), nil
+	}
+}
+
+// reductionAxes gives the axes that a setting names; none means all.
+func (c *converter) reductionAxes(l *layer, x string) ([]int64, int64, error) {
+	keep := int64(0)
+	if l.cfg.flag("keepdims", false) {
+		keep = 1
+	}
+	if l.cfg["axis"] == nil {
+		var all []int64
+		for i := range c.rank(x) {
+			all = append(all, int64(i))
+		}
+		return all, keep, nil
+	}
+	axes, err := c.axes(l, l.cfg["axis"], x)
+	return axes, keep, err
+}
+
+func (c *converter) reduced(l *layer, op, x string) (string, error) {
+	axes, keep, err := c.reductionAxes(l, x)
+	if err != nil {
+		return "", err
+	}
+	if op != "ReduceMax" && op != "ReduceMin" {
+		x = c.float(l, x)
+	}
+	if op == "ReduceSum" {
+		return c.op2(l, op, x, c.b.Ints(axes...), onnx.AInt("keepdims", keep)), nil
+	}
+	return c.op(l, op, x, onnx.AInts("axes", axes...), onnx.AInt("keepdims", keep)), nil
+}
+
+func anyOf(c *converter, l *layer, x string) (string, error) {
+	y, err := c.reduced(l, "ReduceMax", c.cast(l, c.cast(l, x, tensor.Bool), tensor.Float32))
+	return c.cast(l, y, tensor.Bool), err
+}
+
+func allOf(c *converter, l *layer, x string) (string, error) {
+	y, err := c.reduced(l, "ReduceMin", c.cast(l, c.cast(l, x, tensor.Bool), tensor.Float32))
+	return c.cast(l, y, tensor.Bool), err
+}
+
+func variance(c *converter, l *layer, x string) (string, error) {
+	axes, keep, err := c.reductionAxes(l, x)
+	if err != nil {
+		return "", err
+	}
+	d := c.op2(l, "Sub", x, c.op(l, "ReduceMean", x, onnx.AInts("axes", axes...)))
+	return c.op(l, "ReduceMean", c.op2(l, "Mul", d, d), onnx.AInts("axes", axes...), onnx.AInt("keepdims", keep)), nil
+}
+
+func norm(c *converter, l *layer, x string) (string, error) {
+	if ord := l.cfg["ord"]; ord != nil && ord != 2.0 && ord != "fro" {
+		return "", c.refuse(l, "ord %v is not supported", ord)
+	}
+	axes, keep, err := c.reductionAxes(l, x)
+	return c.op(l, "ReduceL2", x, onnx.AInts("axes", axes...), onnx.AInt("keepdims", keep)), err
+}
+
+func arg(op string) func(c *converter, l *layer, x string) (string, error) {
+	return func(c *converter, l *layer, x string) (string, error) {
+		axes, keep, err := c.reductionAxes(l, x)
+		if err != nil {
+			return "", err
+		}
+		if len(axes) != 1 {
+			return "", c.refuse(l, "only one axis is supported")
+		}
+		return c.cast(l, c.op(l, op, x, onnx.AInt("axis", axes[0]), onnx.AInt("keepdims", keep)), tensor.Int32), nil
+	}
+}
+
+func geluOp(c *converter, l *layer, x string) (string, error) {
+	if l.cfg.flag("approximate", true) {
+		return c.geluTanh(l, x), nil
+	}
+	return c.gelu(l, x), nil
+}
+
+func along(op string) func(c *converter, l *layer, x string) (string, error) {
+	return func(c *converter, l *layer, x string) (string, error) {
+		axis, err := c.axis(l, l.cfg.int("axis", -1), x)
+		return c.op(l, op, x, onnx.AInt("axis", int64(axis))), err
+	}
+}
+
+func normalizeOp(c *converter, l *layer, x string) (string, error) {
+	if l.cfg.num("order", 2) != 2 {
+		return "", c.refuse(l, "only order 2 is supported")
+	}
+	return unitNorm(c, l, x)
+}
+
+func clipOp(c *converter, l *layer, x string) (string, error) {
+	low, ok1 := number(l.cfg["x_min"])
+	high, ok2 := number(l.cfg["x_max"])
+	if !ok1 || !ok2 {
+		return "", c.refuse(l, "limits that are no numbers are not supported")
+	}
+	return c.clip(l, x, low, high), nil
+}
+
+func castOp(c *converter, l *layer, in call) (value, error) {
+	v, err := c.only(l, in)
+	if err != nil {
+		return value{}, err
+	}
+	name := l.cfg.text("dtype")
+	t, ok := tensor.ParseDType(name)
+	switch {
+	case name == "float16" || name == "bfloat16" || name == "float64":
+		t = tensor.Float32
+	case !ok || t == tensor.String:
+		return value{}, c.refuse(l, "the type %.40q is not supported", name)
+	}
+	return value{name: c.cast(l, v.name, t), mask: v.mask}, nil
+}
+
+func oneHot(c *converter, l *layer, x string) (string, error) {
+	if l.cfg.int("axis", -1) != -1 {
+		return "", c.refuse(l, "only the last axis is supported")
+	}
+	return c.b.Op(l.path, "OneHot", []string{c.cast(l, x, tensor.Int64), c.b.Int(l.cfg.int("num_classes", 0)), c.b.Floats(0, 1)}, onnx.AInt("axis", -1)), nil
+}
+
+// likeOp fills the shape of its input with a number.
+func likeOp(n float64) runner {
+	return func(c *converter, l *layer, in call) (value, error) {
+		v, err := c.only(l, in)
+		if err != nil {
+			return value{}, err
+		}
+		t, ok := tensor.ParseDType(l.cfg.text("dtype"))
+		if !ok {
+			t = c.b.DType(v.name)
+		}
+		return one(c.op2(l, "Expand", c.b.Number(t, n), c.op(l, "Shape", v.name))), nil
+	}
+}
+
+// reshapeOp names all sizes, the batch too.
+func reshapeOp(c *converter, l *layer, x string) (string, error) {
+	target := ints(l.cfg["newshape"], 1, 0)
+	have := c.b.Shape(x)
+	// A free size in front is the batch where the others take all of an item.
+	n, all := int64(1), int64(1)
+	for _, d := range target[min(1, len(target)):] {
+		n *= max(d, 0)
+	}
+	for i := 1; i < len(have); i++ {
+		if d := c.dim(x, i); d < 0 {
+			all = -1
+			break
+		}
+		all *= c.dim(x, i)
+	}
+	if all < 0 && c.open {
+		c.needsSize = true
+	}
+	if len(target) > 0 && target[0] == -1 && n == all {
+		target = slices.Clone(target)
+		target[0] = 0
+	}
+	return c.op2(l, "Reshape", x, c.b.Ints(target...)), nil
+}
+
+func transposeOp(c *converter, l *layer, x string) (string, error) {
+	perm := ints(l.cfg["axes"], 1, 0)
+	if l.cfg["axes"] == nil {
+		perm = nil
+		for i := range c.rank(x) {
+			perm = append([]int64{int64(i)}, perm...)
+		}
+	}
+	seen := map[int]bool{}
+	for i, p := range perm {
+		at, err := c.axis(l, p, x)
+		if err != nil {
+			return "", err
+		}
+		perm[i], seen[at] = int64(at), true
+	}
+	if len(perm) != c.rank(x) || len(seen) != len(perm) {
+		return "", c.invalid(l, "its axes are no order of those of its input")
+	}
+	return c.transpose(l, x, perm...), nil
+}
+
+func swapAxes(c *converter, l *layer, x string) (string, error) {
+	a, err := c.axis(l, l.cfg.int("axis1", 0), x)
+	if err != nil {
+		return "", err
+	}
+	b, err := c.axis(l, l.cfg.int("axis2", 0), x)
+	if err != nil {
+		return "", err
+	}
+	var perm []int64
+	for i := range c.rank(x) {
+		perm = append(perm, int64(i))
+	}
+	perm[a], perm[b] = perm[b], perm[a]
+	return c.transpose(l, x, perm...), nil
+}
+
+func expandDims(c *converter, l *layer, x string) (string, error) {
+	axes := ints(l.cfg["axis"], 1, 0)
+	return c.op2(l, "Unsqueeze", x, c.b.Ints(axes...)), nil
+}
+
+func squeeze(c *converter, l *layer, x string) (string, error) {
+	if l.cfg["axis"] == nil {
+		return "", c.refuse(l, "without an axis it is not supported")
+	}
+	axes, err := c.axes(l, l.cfg["axis"], x)
+	return c.op2(l, "Squeeze", x, c.b.Ints(axes...)), err
+}
+
+func stack(c *converter, l *layer, in call) (value, error) {
+	axis := l.cfg.int("axis", 0)
+	var xs []string
+	for _, t := range in.tensors() {
+		if axis < 0 {
+			axis += int64(c.rank(t.name)) + 1
+		}
+		xs = append(xs, c.op2(l, "Unsqueeze", t.name, c.b.Ints(axis)))
+	}
+	if len(xs) == 0 {
+		return value{}, c.invalid(l, "it is given no tensors")
+	}
+	return one(c.b.Op(l.path, "Concat", xs, onnx.AInt("axis", axis))), nil
+}
+
+// split cuts an axis into equal parts, or at places.
+func split(c *converter, l *layer, in call) (value, error) {
+	v, err := c.only(l, in)
+	if err != nil {
+		return value{}, err
+	}
+	axis, err := c.axis(l, l.cfg.int("axis", 0), v.name)
+	if err != nil {
+		return value{}, err
+	}
+	n := c.dim(v.name, axis)
+	if n < 0 {
+		return value{}, c.sizeNeeded(l, "the size of the axis that it splits")
+	}
+	var sizes []int64
+	at := int64(0)
+	if list := asList(l.cfg["indices_or_sections"]); list != nil {
+		for _, e := range append(slices.Clone(list), float64(n)) {
+			to := whole(e, -1)
+			if to < at || to > n {
+				return value{}, c.invalid(l, "it splits at %d of %d", to, n)
+			}
+			sizes, at = append(sizes, to-at), to
+		}
+	} else {
+		parts := l.cfg.int("indices_or_sections", 0)
+		if parts < 1 || n%parts != 0 || parts > 1<<16 {
+			return value{}, c.invalid(l, "it splits %d into %d parts", n, parts)
+		}
+		sizes = slices.Repeat([]int64{n / parts}, int(parts))
+	}
+	outs := slices.Repeat([]string{l.path}, len(sizes))
+	outs = c.b.Add(&onnx.Node{Name: l.path, Op: "Split", Inputs: []string{v.name, c.b.Ints(sizes...)}, Outputs: outs, Attrs: []onnx.Attribute{onnx.AInt("axis", int64(axis))}})
+	var out value
+	for _, o := range outs {
+		out.list = append(out.list, one(o))
+	}
+	return out, nil
+}
+
+func whereOp(c *converter, l *layer, in call) (value, error) {
+	if len(in.args) == 0 || !in.args[0].isTensor() {
+		return value{}, c.refuse(l, "a constant condition is not supported")
+	}
+	condition := c.cast(l, in.args[0].name, tensor.Bool)
+	xs, err := c.operands(l, call{args: in.args[1:], kwargs: in.kwargs}, "x1", "x2")
+	if err != nil {
+		return value{}, err
+	}
+	if len(xs) != 2 {
+		return value{}, c.refuse(l, "it is supported with a condition and two tensors")
+	}
+	return one(c.op3(l, "Where", condition, xs[0], xs[1])), nil
+}
+
+// getItem takes slices and single places of axes, as Python's brackets do.
+func getItem(c *converter, l *layer, in call) (value, error) {
+	if len(in.args) == 0 || !in.args[0].isTensor() {
+		return value{}, c.refuse(l, "it works on constants only")
+	}
+	key := in.kwargs["key"]
+	if len(in.args) > 1 {
+		key = in.args[1]
+	}
+	if key.isTensor() || key.list != nil {
+		return value{}, c.refuse(l, "places that are computed are not supported")
+	}
+	list := asList(key.konst)
+	if list == nil {
+		list = []any{key.konst}
+	}
+	y, err := c.index(l, in.args[0].name, list)
+	return one(y), err
+}
+
+// index applies the parts of a key, of which an ellipsis stands for all axes
+// that the others do not name.
+func (c *converter) index(l *layer, x string, key []any) (string, error) {
+	named := 0
+	for _, k := range key {
+		if k != nil && classOf(k) != "__ellipsis__" {
+			named++
+		}
+	}
+	rank := c.rank(x)
+	if named > rank {
+		return "", c.invalid(l, "it names %d axes of %d", named, rank)
+	}
+	var starts, ends, axes, steps, gone, added []int64
+	axis, place := 0, int64(0) // of the input, and of the result
+	for _, k := range key {
+		switch n, isNumber := k.(float64); {
+		case k == nil:
+			added = append(added, place)
+			place++
+		case classOf(k) == "__ellipsis__":
+			place += int64(rank - named)
+			axis += rank - named
+		case isNumber:
+			end := int64(n) + 1
+			if n == -1 {
+				end = 1 << 62
+			}
+			starts, ends, axes, steps = append(starts, int64(n)), append(ends, end), append(axes, int64(axis)), append(steps, 1)
+			gone = append(gone, int64(axis))
+			axis++
+		case classOf(k) == "__slice__":
+			s := asMap(asMap(k)["config"])
+			step := s.int("step", 1)
+			if step == 0 {
+				return "", c.invalid(l, "a step of 0")
+			}
+			start, end := s.int("start", 0), s.int("stop", 1<<62)
+			if step < 0 {
+				start, end = s.int("start", 1<<62), s.int("stop", -1<<62)
+			}
+			if s["start"] != nil || s["stop"] != nil || step != 1 {
+				starts, ends, axes, steps = append(starts, start), append(ends, end), append(axes, int64(axis)), append(steps, step)
+			}
+			axis++
+			place++
+		default:
+			return "", c.refuse(l, "a key of %.60v is not supported", k)
+		}
+	}
+	if len(axes) > 0 {
+		x = c.op3(l, "Slice", x, c.b.Ints(starts...), c.b.Ints(ends...), c.b.Ints(axes...), c.b.Ints(steps...))
+	}
+	if len(gone) > 0 {
+		x = c.op2(l, "Squeeze", x, c.b.Ints(gone...))
+	}
+	if len(added) > 0 {
+		x = c.op2(l, "Unsqueeze", x, c.b.Ints(added...))
+	}
+	return x, nil
+}
+
+func classOf(v any) string { return asMap(v).text("class_name") }
+
+func take(c *converter, l *layer, in call) (value, error) {
+	args := slices.Clone(in.args)
+	if v, ok := in.kwargs["indices"]; ok {
+		args = append(args, v)
+	}
+	if len(args) != 2 || !args[0].isTensor() || l.cfg["axis"] == nil {
+		return value{}, c.refuse(l, "it is supported with a tensor, places and an axis")
+	}
+	axis, err := c.axis(l, l.cfg.int("axis", 0), args[0].name)
+	if err != nil {
+		return value{}, err
+	}
+	index := args[1].name
+	if index == "" {
+		t, ok := array(args[1].konst)
+		if !ok {
+			return value{}, c.refuse(l, "its places are not supported")
+		}
+		index = c.constant(l, "indices", t)
+	}
+	return one(c.op2(l, "Gather", args[0].name, c.cast(l, index, tensor.Int64), onnx.AInt("axis", int64(axis)))), nil
+}
+
+func tile(c *converter, l *layer, x string) (string, error) {
+	repeats := ints(l.cfg["repeats"], 1, 0)
+	for len(repeats) < c.rank(x) {
+		repeats = append([]int64{1}, repeats...)
+	}
+	if len(repeats) != c.rank(x) || slices.Min(repeats) < 1 || slices.Max(repeats) > 1<<20 {
+		return "", c.refuse(l, "its repeats are not supported")
+	}
+	return c.op2(l, "Tile", x, c.b.Ints(repeats...)), nil
+}
+
+// repeatOp repeats each place of an axis.
+func repeatOp(c *converter, l *layer, x string) (string, error) {
+	n := l.cfg.int("repeats", 0)
+	if l.cfg["axis"] == nil || n < 1 || n > 1<<20 || asList(l.cfg["repeats"]) != nil {
+		return "", c.refuse(l, "it is supported with one number and an axis")
+	}
+	axis, err := c.axis(l, l.cfg.int("axis", 0), x)
+	if err != nil {
+		return "", err
+	}
+	size := c.dim(x, axis)
+	if size < 0 {
+		return "", c.sizeNeeded(l, "the size of the axis that it repeats")
+	}
+	repeats := slices.Repeat([]int64{1}, c.rank(x)+1)
+	repeats[axis+1] = n
+	wide := c.op2(l, "Tile", c.op2(l, "Unsqueeze", x, c.b.Ints(int64(axis)+1)), c.b.Ints(repeats...))
+	shape := make([]int64, c.rank(x))
+	for i := axis + 1; i < len(shape); i++ {
+		if shape[i] = c.dim(x, i); shape[i] < 0 {
+			return "", c.sizeNeeded(l, "the sizes of its input")
+		}
+	}
+	shape[axis] = size * n
+	return c.op2(l, "Reshape", wide, c.b.Ints(shape...)), nil
+}
+
+func flip(c *converter, l *layer, x string) (string, error) {
+	axes, _, err := c.reductionAxes(l, x)
+	if err != nil {
+		return "", err
+	}
+	n := len(axes)
+	back := slices.Repeat([]int64{-1}, n)
+	return c.op3(l, "Slice", x, c.b.Ints(back...), c.b.Ints(slices.Repeat([]int64{-1 << 62}, n)...), c.b.Ints(axes...), c.b.Ints(back...)), nil
+}
+
+func padOp(c *converter, l *layer, in call) (value, error) {
+	v, err := c.only(l, call{args: in.args[:min(1, len(in.args))]})
+	if err != nil {
+		return value{}, err
+	}
+	rank := c.rank(v.name)
+	widths := asList(l.cfg["pad_width"])
+	pads := make([]int64, 2*rank)
+	for i := range rank {
+		pair := ints(l.cfg["pad_width"], 2, 0)
+		if len(widths) == rank {
+			pair = ints(widths[i], 2, 0)
+		}
+		if len(pair) != 2 || pair[0] < 0 || pair[1] < 0 {
+			return value{}, c.refuse(l, "its pad_width is not supported")
+		}
+		pads[i], pads[rank+i] = pair[0], pair[1]
+	}
+	mode, ok := map[string]string{"constant": "constant", "reflect": "reflect", "edge": "edge", "": "constant"}[l.cfg.text("mode")]
+	if !ok {
+		return value{}, c.refuse(l, "mode %.40q is not supported", l.cfg.text("mode"))
+	}
+	inputs := []string{v.name, c.b.Ints(pads...)}
+	if k := in.kwargs["constant_values"].konst; k != nil {
+		f, ok := number(k)
+		if !ok {
+			return value{}, c.refuse(l, "its constant_values are not supported")
+		}
+		inputs = append(inputs, c.b.Number(c.b.DType(v.name), f))
+	}
+	return one(c.b.Op(l.path, "Pad", inputs, onnx.AStr("mode", mode))), nil
+}
+
+func einsum(c *converter, l *layer, in call) (value, error) {
+	var xs []string
+	for _, t := range in.tensors() {
+		xs = append(xs, c.float(l, t.name))
+	}
+	y := c.b.Op(l.path, "Einsum", xs, onnx.AStr("equation", l.cfg.text("subscripts")))
+	c.b.Declare(y, tensor.Float32, c.einsumShape(l.cfg.text("subscripts"), xs))
+	return one(y), nil
+}
+
+// einsumShape gives each letter of the result the size that it has in the inputs.
+func (c *converter) einsumShape(equation string, xs []string) []onnx.Dim {
+	left, right, ok := strings.Cut(strings.ReplaceAll(equation, " ", ""), "->")
+	if !ok || strings.Contains(equation, ".") {
+		return nil
+	}
+	size := map[rune]onnx.Dim{}
+	for i, term := range strings.Split(left, ",") {
+		for k, letter := range term {
+			if shape := c.b.Shape(xs[min(i, len(xs)-1)]); k < len(shape) {
+				size[letter] = shape[k]
+			}
+		}
+	}
+	out := []onnx.Dim{}
+	for _, letter := range right {
+		out = append(out, size[letter])
+	}
+	return out
+}
