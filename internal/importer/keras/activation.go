@@ -2,7 +2,6 @@ package keras
 
 import (
 	"math"
-	"strings"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/onnx"
@@ -299,13 +298,4 @@ func softmaxLayer(c *converter, l *layer, in call) (value, error) {
 // in a softmax.
 func (c *converter) masked(l *layer, x, mask string) string {
 	return c.op3(l, "Where", mask, x, c.b.Float(-3e38/2))
-}
-
-func tfFunction(name string) string {
-	for _, p := range []string{"tf.nn.", "tf.math.", "tf.keras.activations.", "tf.keras.backend.", "tf."} {
-		if s, ok := strings.CutPrefix(name, p); ok {
-			return s
-		}
-	}
-	return name
 }

@@ -18,8 +18,7 @@ type convolution struct {
 	padding string // valid, same, causal
 	groups  int64
 	bias    bool
-	first   bool // channels stand before the spatial axes
-	extra   []int64
+	extra   []int64 // output_padding
 }
 
 // convolutionOf reads the settings of a convolution over n spatial axes.
@@ -27,7 +26,7 @@ func (c *converter) convolutionOf(l *layer, n int) (convolution, error) {
 	g := l.cfg
 	v := convolution{
 		filters: whole(g.first("filters", "nb_filter"), 0), padding: g.text("padding"), groups: g.int("groups", 1),
-		bias: useBias(l), first: l.channelsFirst(),
+		bias: useBias(l),
 	}
 	if v.padding == "" {
 		v.padding = g.text("border_mode")
@@ -73,8 +72,8 @@ func kernelAndBias(l *layer) []string {
 
 // spatially runs f on a tensor whose channels stand first, and brings its result
 // back into the order of the layer.
-func (c *converter) spatially(l *layer, x string, first bool, f func(x string) (string, error)) (string, error) {
-	if first {
+func (c *converter) spatially(l *layer, x string, f func(x string) (string, error)) (string, error) {
+	if l.channelsFirst() {
 		return f(x)
 	}
 	y, err := f(c.toFirst(l, x))
@@ -109,9 +108,9 @@ func (c *converter) wantRank(l *layer, x string, n int) error {
 }
 
 // channels gives the number of channels of an input, which must be known.
-func (c *converter) channels(l *layer, x string, first bool) (int64, error) {
+func (c *converter) channels(l *layer, x string) (int64, error) {
 	axis := -1
-	if first {
+	if l.channelsFirst() {
 		axis = 1
 	}
 	n := c.dim(x, axis)
@@ -212,7 +211,7 @@ func conv(n int) runner {
 		if err := c.wantRank(l, x, n); err != nil {
 			return "", err
 		}
-		in, err := c.channels(l, x, v.first)
+		in, err := c.channels(l, x)
 		if err != nil {
 			return "", err
 		}
@@ -223,7 +222,7 @@ func conv(n int) runner {
 		if err != nil {
 			return "", err
 		}
-		y, err := c.spatially(l, x, v.first, func(x string) (string, error) {
+		y, err := c.spatially(l, x, func(x string) (string, error) {
 			return c.convolve(l, v, x, w, v.groups)
 		})
 		return c.activated(l, y, err)
@@ -289,7 +288,7 @@ func depthwise(n int) runner {
 		if err := c.wantRank(l, x, n); err != nil {
 			return "", err
 		}
-		in, err := c.channels(l, x, v.first)
+		in, err := c.channels(l, x)
 		if err != nil {
 			return "", err
 		}
@@ -297,7 +296,7 @@ func depthwise(n int) runner {
 		if err != nil {
 			return "", err
 		}
-		y, err := c.spatially(l, x, v.first, func(x string) (string, error) { return c.convolve(l, v, x, w, in) })
+		y, err := c.spatially(l, x, func(x string) (string, error) { return c.convolve(l, v, x, w, in) })
 		return c.activated(l, y, err)
 	})
 }
@@ -319,7 +318,7 @@ func separable(n int) runner {
 		if err := c.wantRank(l, x, n); err != nil {
 			return "", err
 		}
-		in, err := c.channels(l, x, v.first)
+		in, err := c.channels(l, x)
 		if err != nil {
 			return "", err
 		}
@@ -334,7 +333,7 @@ func separable(n int) runner {
 			return "", err
 		}
 		point = tensor.Permute(point, outFirst(n)...)
-		y, err := c.spatially(l, x, v.first, func(x string) (string, error) {
+		y, err := c.spatially(l, x, func(x string) (string, error) {
 			pads, err := c.padAttr(l, v, x)
 			if err != nil {
 				return "", err
@@ -358,7 +357,7 @@ func transposed(n int) runner {
 		if err := c.wantRank(l, x, n); err != nil {
 			return "", err
 		}
-		in, err := c.channels(l, x, v.first)
+		in, err := c.channels(l, x)
 		if err != nil {
 			return "", err
 		}
@@ -378,7 +377,7 @@ func transposed(n int) runner {
 		if err != nil {
 			return "", err
 		}
-		y, err := c.spatially(l, x, v.first, func(x string) (string, error) {
+		y, err := c.spatially(l, x, func(x string) (string, error) {
 			inputs[0] = x
 			return c.b.Op(l.path, "ConvTranspose", inputs, append(v.Attrs(), pads...)...), nil
 		})

@@ -13,6 +13,8 @@ type entry struct {
 	name  string
 	shape []any // numbers, nil where a size is free; the first is the batch
 	dtype string
+
+	prefix string // of the names of its free sizes, where there are several inputs
 }
 
 // outputNames gives the layers that make the outputs.
@@ -70,19 +72,19 @@ func (l *layer) entries() []entry {
 		}
 		return out
 	case l.model == nil:
-		return []entry{{l.name + "_input", l.shapeOf(), l.dtypeOf()}}
+		return []entry{{name: l.name + "_input", shape: l.shapeOf(), dtype: l.dtypeOf()}}
 	case !l.model.sequential:
 		var out []entry
 		for _, r := range l.model.ins {
 			if k := l.model.byName[r.layer]; k != nil {
-				out = append(out, entry{k.name, k.shapeOf(), k.dtypeOf()})
+				out = append(out, entry{name: k.name, shape: k.shapeOf(), dtype: k.dtypeOf()})
 			}
 		}
 		return out
 	}
 	first := l.model.layers[0]
 	if first.kind == "InputLayer" {
-		return []entry{{first.name, first.shapeOf(), first.dtypeOf()}}
+		return []entry{{name: first.name, shape: first.shapeOf(), dtype: first.dtypeOf()}}
 	}
 	out := first.entries()
 	if first.model != nil && len(out) == 1 {
@@ -104,7 +106,10 @@ func (c *converter) inputs(root *layer) ([]value, error) {
 	}
 	var out []value
 	for _, e := range entries {
-		name, err := c.input(root, e, len(entries) > 1)
+		if len(entries) > 1 {
+			e.prefix = e.name + "_"
+		}
+		name, err := c.input(root, e)
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +121,7 @@ func (c *converter) inputs(root *layer) ([]value, error) {
 	return out, nil
 }
 
-func (c *converter) input(root *layer, e entry, several bool) (string, error) {
+func (c *converter) input(root *layer, e entry) (string, error) {
 	shape, given := c.shapes[e.name]
 	if !given {
 		if e.shape == nil {
@@ -137,10 +142,6 @@ func (c *converter) input(root *layer, e entry, several bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	prefix := ""
-	if several {
-		prefix = e.name + "_"
-	}
 	spatial := c.spatialOf(root, len(shape))
 	dims := make([]onnx.Dim, len(shape))
 	for i, n := range shape {
@@ -149,13 +150,13 @@ func (c *converter) input(root *layer, e entry, several bool) (string, error) {
 		case i == 0 && n < 0:
 			dims[i] = onnx.Named("batch")
 		case at >= 0 && (n < 0 || c.open && !given):
-			dims[i] = onnx.Named(prefix + []string{"height", "width"}[at])
+			dims[i] = onnx.Named(e.prefix + []string{"height", "width"}[at])
 			if n >= 0 {
 				c.bound[dims[i].Param] = n
 				c.note("the file names a size of %d for the %s of %s; the network takes others too", n, []string{"height", "width"}[at], e.name)
 			}
 		case n < 0:
-			dims[i] = onnx.Named(prefix + freeName(i, len(shape)))
+			dims[i] = onnx.Named(e.prefix + freeName(i, len(shape)))
 		default:
 			dims[i] = onnx.Fixed(n)
 		}

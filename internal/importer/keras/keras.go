@@ -110,9 +110,11 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	}
 	// Sizes of pictures are left open where no layer needs them, as the
 	// network then takes others too.
-	c, err := convert(ctx, s, root, job.Options, true)
-	if err != nil && c.needsSize {
-		c, err = convert(ctx, s, root, job.Options, false)
+	c := newConverter(ctx, s, job.Options)
+	c.open = true
+	if err = c.convert(root); err != nil && c.needsSize {
+		c = newConverter(ctx, s, job.Options)
+		err = c.convert(root)
 	}
 	if err != nil {
 		return nil, err
@@ -126,25 +128,28 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	return net, err
 }
 
-// convert makes the graph, with the sizes of pictures open or as declared.
-func convert(ctx context.Context, s *source, root *layer, opt importer.Options, open bool) (*converter, error) {
-	c := &converter{
-		source: s, b: build.New("keras"), ctx: ctx, open: open,
-		notes: map[string]bool{}, bound: map[string]int64{}, shapes: opt.Shapes,
+func newConverter(ctx context.Context, s *source, opt importer.Options) *converter {
+	return &converter{
+		source: s, b: build.New("keras"), ctx: ctx, shapes: opt.Shapes,
+		notes: map[string]bool{}, bound: map[string]int64{},
 	}
+}
+
+// convert makes the graph.
+func (c *converter) convert(root *layer) error {
 	ins, err := c.inputs(root)
 	if err != nil {
-		return c, err
+		return err
 	}
 	outs, err := c.run(root, call{args: ins})
 	if err != nil {
-		return c, err
+		return err
 	}
 	c.outputs(root, outs)
-	if c.needsSize && open {
-		return c, stoa.Errorf(stoa.Internal, "%s: a size is needed", s.file)
+	if c.needsSize && c.open {
+		return stoa.Errorf(stoa.Internal, "%s: a size is needed", c.source.file)
 	}
-	return c, c.b.Err()
+	return c.b.Err()
 }
 
 // outputs names what the network gives after the layers that make it.

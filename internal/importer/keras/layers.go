@@ -1,5 +1,7 @@
 package keras
 
+import "maps"
+
 // maskRule says what becomes of the mask that came with a layer's input.
 type maskRule uint8
 
@@ -31,9 +33,7 @@ const (
 func allKinds() map[string]*kind {
 	out := map[string]*kind{}
 	for _, part := range []map[string]*kind{coreKinds(), convKinds(), poolKinds(), shapeKinds(), normKinds(), mergeKinds(), recurrentKinds(), opKinds()} {
-		for name, k := range part {
-			out[name] = k
-		}
+		maps.Copy(out, part)
 	}
 	return out
 }

@@ -28,7 +28,7 @@ func pool(op string, n int) runner {
 		if padding == "" {
 			padding = g.text("border_mode")
 		}
-		return c.spatially(l, x, l.channelsFirst(), func(x string) (string, error) {
+		return c.spatially(l, x, func(x string) (string, error) {
 			attrs := w.Attrs()
 			switch {
 			case padding == "valid" || padding == "":
@@ -124,7 +124,7 @@ func adaptivePool(op string, n int) runner {
 		if err := c.wantRank(l, x, n); err != nil {
 			return "", err
 		}
-		return c.spatially(l, x, l.channelsFirst(), func(x string) (string, error) {
+		return c.spatially(l, x, func(x string) (string, error) {
 			for i, k := range out {
 				var err error
 				if x, err = c.adapt(l, op, x, i+2, k); err != nil {

@@ -170,7 +170,7 @@ func (c *converter) cell(l *layer, s sequence) (outcome, error) {
 			result.all = c.flipped(l, result.all)
 		}
 		if s.mask != "" {
-			result.all = c.spread(l, result.all, o, s.zeros)
+			result.all = c.spread(l, result.all, o)
 		}
 	}
 	return result, nil
@@ -186,6 +186,7 @@ type compaction struct {
 	lengths string // how many count in each item
 	place   string // batch x steps: how many count up to and with a step
 	mask    string
+	zeros   bool // what does not count gives zeros
 }
 
 // compact brings the steps that count to the front of each item, in the order in
@@ -204,7 +205,7 @@ func (c *converter) compact(l *layer, s sequence) (string, compaction) {
 	order := c.b.Add(&onnx.Node{Name: l.path, Op: "TopK", Inputs: []string{key, steps}, Outputs: []string{l.path + "/keys", l.path + "/order"}, Attrs: []onnx.Attribute{onnx.AInt("axis", 1)}})[1]
 	return c.gatherSteps(l, x, order), compaction{
 		lengths: c.cast(l, c.op2(l, "ReduceSum", counts, c.b.Ints(1), onnx.AInt("keepdims", 0)), tensor.Int32),
-		place:   c.op2(l, "CumSum", counts, c.b.Int(1)), mask: c.cast(l, mask, tensor.Bool),
+		place:   c.op2(l, "CumSum", counts, c.b.Int(1)), mask: c.cast(l, mask, tensor.Bool), zeros: s.zeros,
 	}
 }
 
@@ -216,11 +217,11 @@ func (c *converter) gatherSteps(l *layer, x, index string) string {
 
 // spread undoes compact on outputs: a step that does not count gives what the
 // last one gave that did, or zeros.
-func (c *converter) spread(l *layer, y string, o compaction, zeros bool) string {
+func (c *converter) spread(l *layer, y string, o compaction) string {
 	from := c.op2(l, "Max", c.op2(l, "Sub", o.place, c.b.Int(1)), c.b.Int(0))
 	y = c.gatherSteps(l, y, from)
 	some := c.op2(l, "Greater", o.place, c.b.Int(0))
-	if zeros {
+	if o.zeros {
 		some = o.mask
 	}
 	return c.op3(l, "Where", c.op2(l, "Unsqueeze", some, c.b.Ints(2)), y, c.b.Float(0))

@@ -234,7 +234,7 @@ func upSampling(n int) runner {
 		for _, s := range size {
 			scales = append(scales, float32(s))
 		}
-		return c.spatially(l, x, l.channelsFirst(), func(x string) (string, error) {
+		return c.spatially(l, x, func(x string) (string, error) {
 			return c.b.Op(l.path, "Resize", []string{x, "", c.b.Floats(scales...)}, mode...), nil
 		})
 	})
@@ -288,11 +288,11 @@ func resizing(c *converter, l *layer, x string) (string, error) {
 	if h < 1 || w < 1 || h > 1<<16 || w > 1<<16 {
 		return "", c.invalid(l, "its height and width make no sense")
 	}
-	return c.spatially(l, x, l.channelsFirst(), func(x string) (string, error) {
-		channels, err := c.channels(l, x, true)
-		if err != nil {
-			return "", err
-		}
+	channels, err := c.channels(l, x)
+	if err != nil {
+		return "", err
+	}
+	return c.spatially(l, x, func(x string) (string, error) {
 		// The batch is whatever it is: Resize takes it from the input's shape.
 		shape := c.op(l, "Shape", x)
 		batch := c.op3(l, "Slice", shape, c.b.Ints(0), c.b.Ints(1))
