@@ -3,6 +3,7 @@ package keras
 import (
 	"slices"
 
+	"github.com/stoa-project/stoa/internal/format/kerasfile"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -68,7 +69,7 @@ func moreOps() map[string]*kind {
 		})},
 		"Gelu": {fields: "approximate", run: numeric(geluOp)},
 		"LeakyRelu": {fields: "negative_slope", run: numeric(func(c *converter, l *layer, x string) (string, error) {
-			return c.op(l, "LeakyRelu", x, onnx.AFloat("alpha", float32(l.cfg.num("negative_slope", 0.2)))), nil
+			return c.op(l, "LeakyRelu", x, onnx.AFloat("alpha", float32(l.Cfg.Num("negative_slope", 0.2)))), nil
 		})},
 		"Elu":         {fields: "alpha", run: numeric(elu)},
 		"Softmax":     {fields: "axis", run: numeric(along("Softmax"))},
@@ -125,7 +126,7 @@ func (c *converter) operands(l *layer, in call, names ...string) ([]string, erro
 	}
 	// A fraction makes whole numbers floats.
 	for _, a := range args {
-		if vs, ok := floats(a.konst); ok && !a.isTensor() && meets != tensor.Float32 && slices.ContainsFunc(vs, func(v float64) bool { return v != float64(int64(v)) }) {
+		if vs, ok := kerasfile.Floats(a.konst); ok && !a.isTensor() && meets != tensor.Float32 && slices.ContainsFunc(vs, func(v float64) bool { return v != float64(int64(v)) }) {
 			meets = tensor.Float32
 		}
 	}
@@ -161,12 +162,12 @@ func wider(a, b tensor.DType) tensor.DType {
 
 // array makes an array of a constant: a number, lists in lists, or one of NumPy.
 func array(v any) (tensor.Tensor, bool) {
-	if m := asMap(v); m != nil && (m["class_name"] == "__numpy__" || m["class_name"] == "__tensor__") {
-		v = asMap(m["config"])["value"]
+	if m := kerasfile.AsMap(v); m != nil && (m["class_name"] == "__numpy__" || m["class_name"] == "__tensor__") {
+		v = kerasfile.AsMap(m["config"])["value"]
 	}
-	vs, ok := floats(v)
+	vs, ok := kerasfile.Floats(v)
 	if b, isBool := v.(bool); isBool {
-		n, _ := number(b)
+		n, _ := kerasfile.Number(b)
 		vs, ok = []float64{n}, true
 	}
 	if !ok {
@@ -219,17 +220,17 @@ func binary(op string) runner {
 // reductionAxes gives the axes that a setting names; none means all.
 func (c *converter) reductionAxes(l *layer, x string) ([]int64, int64, error) {
 	keep := int64(0)
-	if l.cfg.flag("keepdims", false) {
+	if l.Cfg.Flag("keepdims", false) {
 		keep = 1
 	}
-	if l.cfg["axis"] == nil {
+	if l.Cfg["axis"] == nil {
 		var all []int64
 		for i := range c.rank(x) {
 			all = append(all, int64(i))
 		}
 		return all, keep, nil
 	}
-	axes, err := c.axes(l, l.cfg["axis"], x)
+	axes, err := c.axes(l, l.Cfg["axis"], x)
 	return axes, keep, err
 }
 
@@ -267,7 +268,7 @@ func variance(c *converter, l *layer, x string) (string, error) {
 }
 
 func norm(c *converter, l *layer, x string) (string, error) {
-	if ord := l.cfg["ord"]; ord != nil && ord != 2.0 && ord != "fro" {
+	if ord := l.Cfg["ord"]; ord != nil && ord != 2.0 && ord != "fro" {
 		return "", c.refuse(l, "ord %v is not supported", ord)
 	}
 	axes, keep, err := c.reductionAxes(l, x)
@@ -288,7 +289,7 @@ func arg(op string) func(c *converter, l *layer, x string) (string, error) {
 }
 
 func geluOp(c *converter, l *layer, x string) (string, error) {
-	if l.cfg.flag("approximate", true) {
+	if l.Cfg.Flag("approximate", true) {
 		return c.geluTanh(l, x), nil
 	}
 	return c.gelu(l, x), nil
@@ -296,21 +297,21 @@ func geluOp(c *converter, l *layer, x string) (string, error) {
 
 func along(op string) func(c *converter, l *layer, x string) (string, error) {
 	return func(c *converter, l *layer, x string) (string, error) {
-		axis, err := c.axis(l, l.cfg.int("axis", -1), x)
+		axis, err := c.axis(l, l.Cfg.Int("axis", -1), x)
 		return c.op(l, op, x, onnx.AInt("axis", int64(axis))), err
 	}
 }
 
 func normalizeOp(c *converter, l *layer, x string) (string, error) {
-	if l.cfg.num("order", 2) != 2 {
+	if l.Cfg.Num("order", 2) != 2 {
 		return "", c.refuse(l, "only order 2 is supported")
 	}
 	return unitNorm(c, l, x)
 }
 
 func clipOp(c *converter, l *layer, x string) (string, error) {
-	low, ok1 := number(l.cfg["x_min"])
-	high, ok2 := number(l.cfg["x_max"])
+	low, ok1 := kerasfile.Number(l.Cfg["x_min"])
+	high, ok2 := kerasfile.Number(l.Cfg["x_max"])
 	if !ok1 || !ok2 {
 		return "", c.refuse(l, "limits that are no numbers are not supported")
 	}
@@ -322,7 +323,7 @@ func castOp(c *converter, l *layer, in call) (value, error) {
 	if err != nil {
 		return value{}, err
 	}
-	name := l.cfg.text("dtype")
+	name := l.Cfg.Text("dtype")
 	t, ok := tensor.ParseDType(name)
 	switch {
 	case name == "float16" || name == "bfloat16" || name == "float64":
@@ -334,10 +335,10 @@ func castOp(c *converter, l *layer, in call) (value, error) {
 }
 
 func oneHot(c *converter, l *layer, x string) (string, error) {
-	if l.cfg.int("axis", -1) != -1 {
+	if l.Cfg.Int("axis", -1) != -1 {
 		return "", c.refuse(l, "only the last axis is supported")
 	}
-	return c.b.Op(l.path, "OneHot", []string{c.cast(l, x, tensor.Int64), c.b.Int(l.cfg.int("num_classes", 0)), c.b.Floats(0, 1)}, onnx.AInt("axis", -1)), nil
+	return c.b.Op(l.Path, "OneHot", []string{c.cast(l, x, tensor.Int64), c.b.Int(l.Cfg.Int("num_classes", 0)), c.b.Floats(0, 1)}, onnx.AInt("axis", -1)), nil
 }
 
 // likeOp fills the shape of its input with a number.
@@ -347,7 +348,7 @@ func likeOp(n float64) runner {
 		if err != nil {
 			return value{}, err
 		}
-		t, ok := tensor.ParseDType(l.cfg.text("dtype"))
+		t, ok := tensor.ParseDType(l.Cfg.Text("dtype"))
 		if !ok {
 			t = c.b.DType(v.name)
 		}

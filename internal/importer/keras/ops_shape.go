@@ -4,13 +4,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stoa-project/stoa/internal/format/kerasfile"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
 // reshapeOp names all sizes, the batch too.
 func reshapeOp(c *converter, l *layer, x string) (string, error) {
-	target := ints(l.cfg["newshape"], 1, 0)
+	target := kerasfile.Ints(l.Cfg["newshape"], 1, 0)
 	have := c.b.Shape(x)
 	// A free size in front is the batch where the others take all of an item.
 	n, all := int64(1), int64(1)
@@ -35,8 +36,8 @@ func reshapeOp(c *converter, l *layer, x string) (string, error) {
 }
 
 func transposeOp(c *converter, l *layer, x string) (string, error) {
-	perm := ints(l.cfg["axes"], 1, 0)
-	if l.cfg["axes"] == nil {
+	perm := kerasfile.Ints(l.Cfg["axes"], 1, 0)
+	if l.Cfg["axes"] == nil {
 		perm = nil
 		for i := range c.rank(x) {
 			perm = append([]int64{int64(i)}, perm...)
@@ -57,11 +58,11 @@ func transposeOp(c *converter, l *layer, x string) (string, error) {
 }
 
 func swapAxes(c *converter, l *layer, x string) (string, error) {
-	a, err := c.axis(l, l.cfg.int("axis1", 0), x)
+	a, err := c.axis(l, l.Cfg.Int("axis1", 0), x)
 	if err != nil {
 		return "", err
 	}
-	b, err := c.axis(l, l.cfg.int("axis2", 0), x)
+	b, err := c.axis(l, l.Cfg.Int("axis2", 0), x)
 	if err != nil {
 		return "", err
 	}
@@ -74,20 +75,20 @@ func swapAxes(c *converter, l *layer, x string) (string, error) {
 }
 
 func expandDims(c *converter, l *layer, x string) (string, error) {
-	axes := ints(l.cfg["axis"], 1, 0)
+	axes := kerasfile.Ints(l.Cfg["axis"], 1, 0)
 	return c.op2(l, "Unsqueeze", x, c.b.Ints(axes...)), nil
 }
 
 func squeeze(c *converter, l *layer, x string) (string, error) {
-	if l.cfg["axis"] == nil {
+	if l.Cfg["axis"] == nil {
 		return "", c.refuse(l, "without an axis it is not supported")
 	}
-	axes, err := c.axes(l, l.cfg["axis"], x)
+	axes, err := c.axes(l, l.Cfg["axis"], x)
 	return c.op2(l, "Squeeze", x, c.b.Ints(axes...)), err
 }
 
 func stack(c *converter, l *layer, in call) (value, error) {
-	axis := l.cfg.int("axis", 0)
+	axis := l.Cfg.Int("axis", 0)
 	var xs []string
 	for _, t := range in.tensors() {
 		if axis < 0 {
@@ -98,7 +99,7 @@ func stack(c *converter, l *layer, in call) (value, error) {
 	if len(xs) == 0 {
 		return value{}, c.invalid(l, "it is given no tensors")
 	}
-	return one(c.b.Op(l.path, "Concat", xs, onnx.AInt("axis", axis))), nil
+	return one(c.b.Op(l.Path, "Concat", xs, onnx.AInt("axis", axis))), nil
 }
 
 // split cuts an axis into equal parts, or at places.
@@ -107,7 +108,7 @@ func split(c *converter, l *layer, in call) (value, error) {
 	if err != nil {
 		return value{}, err
 	}
-	axis, err := c.axis(l, l.cfg.int("axis", 0), v.name)
+	axis, err := c.axis(l, l.Cfg.Int("axis", 0), v.name)
 	if err != nil {
 		return value{}, err
 	}
@@ -117,23 +118,23 @@ func split(c *converter, l *layer, in call) (value, error) {
 	}
 	var sizes []int64
 	at := int64(0)
-	if list := asList(l.cfg["indices_or_sections"]); list != nil {
+	if list := kerasfile.AsList(l.Cfg["indices_or_sections"]); list != nil {
 		for _, e := range append(slices.Clone(list), float64(n)) {
-			to := whole(e, -1)
+			to := kerasfile.Whole(e, -1)
 			if to < at || to > n {
 				return value{}, c.invalid(l, "it splits at %d of %d", to, n)
 			}
 			sizes, at = append(sizes, to-at), to
 		}
 	} else {
-		parts := l.cfg.int("indices_or_sections", 0)
+		parts := l.Cfg.Int("indices_or_sections", 0)
 		if parts < 1 || n%parts != 0 || parts > 1<<16 {
 			return value{}, c.invalid(l, "it splits %d into %d parts", n, parts)
 		}
 		sizes = slices.Repeat([]int64{n / parts}, int(parts))
 	}
-	outs := slices.Repeat([]string{l.path}, len(sizes))
-	outs = c.b.Add(&onnx.Node{Name: l.path, Op: "Split", Inputs: []string{v.name, c.b.Ints(sizes...)}, Outputs: outs, Attrs: []onnx.Attribute{onnx.AInt("axis", int64(axis))}})
+	outs := slices.Repeat([]string{l.Path}, len(sizes))
+	outs = c.b.Add(&onnx.Node{Name: l.Path, Op: "Split", Inputs: []string{v.name, c.b.Ints(sizes...)}, Outputs: outs, Attrs: []onnx.Attribute{onnx.AInt("axis", int64(axis))}})
 	var out value
 	for _, o := range outs {
 		out.list = append(out.list, one(o))
@@ -168,7 +169,7 @@ func getItem(c *converter, l *layer, in call) (value, error) {
 	if key.isTensor() || key.list != nil {
 		return value{}, c.refuse(l, "places that are computed are not supported")
 	}
-	list := asList(key.konst)
+	list := kerasfile.AsList(key.konst)
 	if list == nil {
 		list = []any{key.konst}
 	}
@@ -208,14 +209,14 @@ func (c *converter) index(l *layer, x string, key []any) (string, error) {
 			gone = append(gone, int64(axis))
 			axis++
 		case classOf(k) == "__slice__":
-			s := asMap(asMap(k)["config"])
-			step := s.int("step", 1)
+			s := kerasfile.AsMap(kerasfile.AsMap(k)["config"])
+			step := s.Int("step", 1)
 			if step == 0 {
 				return "", c.invalid(l, "a step of 0")
 			}
-			start, end := s.int("start", 0), s.int("stop", 1<<62)
+			start, end := s.Int("start", 0), s.Int("stop", 1<<62)
 			if step < 0 {
-				start, end = s.int("start", 1<<62), s.int("stop", -1<<62)
+				start, end = s.Int("start", 1<<62), s.Int("stop", -1<<62)
 			}
 			if s["start"] != nil || s["stop"] != nil || step != 1 {
 				starts, ends, axes, steps = append(starts, start), append(ends, end), append(axes, int64(axis)), append(steps, step)
@@ -238,17 +239,17 @@ func (c *converter) index(l *layer, x string, key []any) (string, error) {
 	return x, nil
 }
 
-func classOf(v any) string { return asMap(v).text("class_name") }
+func classOf(v any) string { return kerasfile.AsMap(v).Text("class_name") }
 
 func take(c *converter, l *layer, in call) (value, error) {
 	args := slices.Clone(in.args)
 	if v, ok := in.kwargs["indices"]; ok {
 		args = append(args, v)
 	}
-	if len(args) != 2 || !args[0].isTensor() || l.cfg["axis"] == nil {
+	if len(args) != 2 || !args[0].isTensor() || l.Cfg["axis"] == nil {
 		return value{}, c.refuse(l, "it is supported with a tensor, places and an axis")
 	}
-	axis, err := c.axis(l, l.cfg.int("axis", 0), args[0].name)
+	axis, err := c.axis(l, l.Cfg.Int("axis", 0), args[0].name)
 	if err != nil {
 		return value{}, err
 	}
@@ -264,7 +265,7 @@ func take(c *converter, l *layer, in call) (value, error) {
 }
 
 func tile(c *converter, l *layer, x string) (string, error) {
-	repeats := ints(l.cfg["repeats"], 1, 0)
+	repeats := kerasfile.Ints(l.Cfg["repeats"], 1, 0)
 	for len(repeats) < c.rank(x) {
 		repeats = append([]int64{1}, repeats...)
 	}
@@ -276,11 +277,11 @@ func tile(c *converter, l *layer, x string) (string, error) {
 
 // repeatOp repeats each place of an axis.
 func repeatOp(c *converter, l *layer, x string) (string, error) {
-	n := l.cfg.int("repeats", 0)
-	if l.cfg["axis"] == nil || n < 1 || n > 1<<20 || asList(l.cfg["repeats"]) != nil {
+	n := l.Cfg.Int("repeats", 0)
+	if l.Cfg["axis"] == nil || n < 1 || n > 1<<20 || kerasfile.AsList(l.Cfg["repeats"]) != nil {
 		return "", c.refuse(l, "it is supported with one number and an axis")
 	}
-	axis, err := c.axis(l, l.cfg.int("axis", 0), x)
+	axis, err := c.axis(l, l.Cfg.Int("axis", 0), x)
 	if err != nil {
 		return "", err
 	}
@@ -317,31 +318,31 @@ func padOp(c *converter, l *layer, in call) (value, error) {
 		return value{}, err
 	}
 	rank := c.rank(v.name)
-	widths := asList(l.cfg["pad_width"])
+	widths := kerasfile.AsList(l.Cfg["pad_width"])
 	pads := make([]int64, 2*rank)
 	for i := range rank {
-		pair := ints(l.cfg["pad_width"], 2, 0)
+		pair := kerasfile.Ints(l.Cfg["pad_width"], 2, 0)
 		if len(widths) == rank {
-			pair = ints(widths[i], 2, 0)
+			pair = kerasfile.Ints(widths[i], 2, 0)
 		}
 		if len(pair) != 2 || pair[0] < 0 || pair[1] < 0 {
 			return value{}, c.refuse(l, "its pad_width is not supported")
 		}
 		pads[i], pads[rank+i] = pair[0], pair[1]
 	}
-	mode, ok := map[string]string{"constant": "constant", "reflect": "reflect", "edge": "edge", "": "constant"}[l.cfg.text("mode")]
+	mode, ok := map[string]string{"constant": "constant", "reflect": "reflect", "edge": "edge", "": "constant"}[l.Cfg.Text("mode")]
 	if !ok {
-		return value{}, c.refuse(l, "mode %.40q is not supported", l.cfg.text("mode"))
+		return value{}, c.refuse(l, "mode %.40q is not supported", l.Cfg.Text("mode"))
 	}
 	inputs := []string{v.name, c.b.Ints(pads...)}
 	if k := in.kwargs["constant_values"].konst; k != nil {
-		f, ok := number(k)
+		f, ok := kerasfile.Number(k)
 		if !ok {
 			return value{}, c.refuse(l, "its constant_values are not supported")
 		}
 		inputs = append(inputs, c.b.Number(c.b.DType(v.name), f))
 	}
-	return one(c.b.Op(l.path, "Pad", inputs, onnx.AStr("mode", mode))), nil
+	return one(c.b.Op(l.Path, "Pad", inputs, onnx.AStr("mode", mode))), nil
 }
 
 func einsum(c *converter, l *layer, in call) (value, error) {
@@ -349,8 +350,8 @@ func einsum(c *converter, l *layer, in call) (value, error) {
 	for _, t := range in.tensors() {
 		xs = append(xs, c.float(l, t.name))
 	}
-	y := c.b.Op(l.path, "Einsum", xs, onnx.AStr("equation", l.cfg.text("subscripts")))
-	c.b.Declare(y, tensor.Float32, c.einsumShape(l.cfg.text("subscripts"), xs))
+	y := c.b.Op(l.Path, "Einsum", xs, onnx.AStr("equation", l.Cfg.Text("subscripts")))
+	c.b.Declare(y, tensor.Float32, c.einsumShape(l.Cfg.Text("subscripts"), xs))
 	return one(y), nil
 }
 
