@@ -1,4 +1,4 @@
-package keras
+package kerasfile
 
 import (
 	"math"
@@ -6,17 +6,18 @@ import (
 	"strconv"
 )
 
-// config is a set of settings, as JSON has them.
-type config map[string]any
+// Config is a set of settings, as JSON has them.
+type Config map[string]any
 
-func (c config) text(name string) string {
+// Text gives a setting that is a text; "" where it is none.
+func (c Config) Text(name string) string {
 	s, _ := c[name].(string)
 	return s
 }
 
-// first gives the first of several names for one setting that is there: names
+// First gives the first of several names for one setting that is there: names
 // changed between versions.
-func (c config) first(names ...string) any {
+func (c Config) First(names ...string) any {
 	for _, n := range names {
 		if v, ok := c[n]; ok && v != nil {
 			return v
@@ -25,7 +26,8 @@ func (c config) first(names ...string) any {
 	return nil
 }
 
-func (c config) flag(name string, otherwise bool) bool {
+// Flag gives a setting that is true or false.
+func (c Config) Flag(name string, otherwise bool) bool {
 	switch v := c[name].(type) {
 	case bool:
 		return v
@@ -35,7 +37,8 @@ func (c config) flag(name string, otherwise bool) bool {
 	return otherwise
 }
 
-func number(v any) (float64, bool) {
+// Number gives a number as any version of Keras writes it.
+func Number(v any) (float64, bool) {
 	switch v := v.(type) {
 	case float64:
 		return v, true
@@ -49,45 +52,47 @@ func number(v any) (float64, bool) {
 			return f, true
 		}
 	case map[string]any: // an array of NumPy, or a number of it
-		if vs, ok := floats(v); ok && len(vs) == 1 {
+		if vs, ok := Floats(v); ok && len(vs) == 1 {
 			return vs[0], true
 		}
 	}
 	return 0, false
 }
 
-func (c config) num(name string, otherwise float64) float64 {
-	if f, ok := number(c[name]); ok {
+// Num gives a setting that is a number.
+func (c Config) Num(name string, otherwise float64) float64 {
+	if f, ok := Number(c[name]); ok {
 		return f
 	}
 	return otherwise
 }
 
-// int gives a whole number; what is far from any size is otherwise.
-func (c config) int(name string, otherwise int64) int64 {
-	return whole(c[name], otherwise)
+// Int gives a whole number; what is far from any size is otherwise.
+func (c Config) Int(name string, otherwise int64) int64 {
+	return Whole(c[name], otherwise)
 }
 
-func whole(v any, otherwise int64) int64 {
-	f, ok := number(v)
+// Whole gives a whole number; what is far from any size is otherwise.
+func Whole(v any, otherwise int64) int64 {
+	f, ok := Number(v)
 	if !ok || !(math.Abs(f) < 1<<40) {
 		return otherwise
 	}
 	return int64(f)
 }
 
-// ints gives a list of n whole numbers, of which one stands for all.
-func ints(v any, n int, otherwise int64) []int64 {
+// Ints gives a list of n whole numbers, of which one stands for all.
+func Ints(v any, n int, otherwise int64) []int64 {
 	list, ok := v.([]any)
 	if m, isMap := v.(map[string]any); isMap { // a tuple of Keras 3
 		list, ok = tuple(m)
 	}
 	if !ok {
-		return slices.Repeat([]int64{whole(v, otherwise)}, n)
+		return slices.Repeat([]int64{Whole(v, otherwise)}, n)
 	}
 	var out []int64
 	for _, e := range list {
-		out = append(out, whole(e, math.MinInt64))
+		out = append(out, Whole(e, math.MinInt64))
 	}
 	if len(out) == 1 && n > 1 {
 		return slices.Repeat(out, n)
@@ -104,12 +109,14 @@ func tuple(m map[string]any) ([]any, bool) {
 	return nil, false
 }
 
-func asMap(v any) config {
+// AsMap gives a map; nil where v is none.
+func AsMap(v any) Config {
 	m, _ := v.(map[string]any)
 	return m
 }
 
-func asList(v any) []any {
+// AsList gives a list or a tuple; nil where v is neither.
+func AsList(v any) []any {
 	if m, ok := v.(map[string]any); ok {
 		list, _ := tuple(m)
 		return list
@@ -118,16 +125,16 @@ func asList(v any) []any {
 	return list
 }
 
-// floats gives the numbers of a list, of a number, or of an array as Keras 3
+// Floats gives the numbers of a list, of a number, or of an array as Keras 3
 // writes it, one after the other.
-func floats(v any) ([]float64, bool) {
+func Floats(v any) ([]float64, bool) {
 	switch v := v.(type) {
 	case float64:
 		return []float64{v}, true
 	case []any:
 		out := []float64{}
 		for _, e := range v {
-			vs, ok := floats(e)
+			vs, ok := Floats(e)
 			if !ok {
 				return nil, false
 			}
@@ -136,10 +143,10 @@ func floats(v any) ([]float64, bool) {
 		return out, true
 	case map[string]any:
 		if c := v["class_name"]; c == "__numpy__" || c == "__tensor__" {
-			return floats(asMap(v["config"])["value"])
+			return Floats(AsMap(v["config"])["value"])
 		}
 		if list, ok := tuple(v); ok {
-			return floats(list)
+			return Floats(list)
 		}
 	}
 	return nil, false

@@ -1,4 +1,9 @@
-package keras
+// Package kerasfile reads the files of Keras 1, 2 and 3: whole models in HDF5,
+// .keras archives, and an architecture in JSON beside its weights. It gives
+// layers, their settings, how they call each other, and their weights as views of
+// the file where it can; it does not know what layers compute. Nothing that a
+// file holds is run.
+package kerasfile
 
 import (
 	"bytes"
@@ -8,16 +13,15 @@ import (
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/hdf5"
 	"github.com/stoa-project/stoa/internal/format/zip"
-	"github.com/stoa-project/stoa/internal/importer"
 )
 
-// What a file can be.
+// What a file can be, as Sight says.
 const (
-	formNone    = ""
-	formPlan    = "Keras JSON"
-	formWeights = "weights"
-	formWhole   = "Keras HDF5"
-	formArchive = "Keras archive"
+	None       = ""
+	Plan       = "Keras JSON"
+	Weights    = "weights"
+	WholeModel = "Keras HDF5"
+	Archive    = "Keras archive"
 )
 
 // The names within a .keras archive.
@@ -27,117 +31,125 @@ const (
 	archiveWeights = "model.weights.h5"
 )
 
-// sight says what a file is, by its content.
-func sight(data []byte) string {
+// Sight says what a file is, by its content.
+func Sight(data []byte) string {
 	switch {
 	case hdf5.Is(data):
 		return sightHDF5(data)
 	case zip.Is(data):
 		if a, err := zip.Open(data); err == nil && a.Find(archivePlan) != nil && (a.Find(archiveWeights) != nil || a.Find(archiveMeta) != nil) {
-			return formArchive
+			return Archive
 		}
 	case bytes.HasPrefix(bytes.TrimLeft(data[:min(len(data), 64)], " \t\r\n"), []byte("{")):
 		// Two words that every architecture has save the reading of others.
 		if !bytes.Contains(data, []byte(`"class_name"`)) || !bytes.Contains(data, []byte(`"config"`)) {
-			return formNone
+			return None
 		}
 		plan, err := decode(data)
-		if err == nil && plan.text("class_name") != "" && plan["config"] != nil {
-			return formPlan
+		if err == nil && plan.Text("class_name") != "" && plan["config"] != nil {
+			return Plan
 		}
 	}
-	return formNone
+	return None
 }
 
 func sightHDF5(data []byte) string {
 	f, err := hdf5.Open(data)
 	if err != nil {
-		return formNone
+		return None
 	}
 	root, err := f.Root()
 	if err != nil {
-		return formNone
+		return None
 	}
 	if _, ok, err := root.Attr("model_config"); err == nil && ok {
-		return formWhole
+		return WholeModel
 	}
 	if _, ok, err := root.List("layer_names"); err == nil && ok {
-		return formWeights
+		return Weights
 	}
 	names, err := root.Names()
 	if err != nil {
-		return formNone
+		return None
 	}
 	for _, n := range names {
 		if n == "layers" || strings.HasPrefix(n, dependencies) || n == "_functional" {
-			return formWeights
+			return Weights
 		}
 	}
-	return formNone
+	return None
 }
 
-// source is what the files hold: an architecture, and where its weights lie.
-type source struct {
-	file    string // the one that has the architecture
-	plan    config
-	version string // of Keras, "" where the files do not say
-	theano  bool   // the backend whose convolutions turn their kernels
+// Source is what the files hold: an architecture, and where its weights lie.
+type Source struct {
+	File    string // the one that has the architecture
+	Plan    Config
+	Version string // of Keras, "" where the files do not say
+	Theano  bool   // the backend whose convolutions turn their kernels
 	legacy  *hdf5.Object
 	store   *hdf5.Object // of the form that .keras archives have
 
-	kinds       map[string]*kind
-	activations map[string]activation
+	classes Classes
 }
 
-// era gives Keras's first number: by its version, or by how the architecture is
+// Classes says what a reader knows of layers.
+type Classes struct {
+	// Known tells whether a class, or a function of keras.ops behind "ops.", is
+	// known by that name.
+	Known func(kind string) bool
+	// Slots gives the names of a layer's own weights in Keras's order. Those that
+	// training does not change begin with "~"; those of an object within the layer
+	// have its name and a slash before their own.
+	Slots func(l *Layer) []string
+}
+
+// File is a file of a model.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// Era gives Keras's first number: by its version, or by how the architecture is
 // written.
-func (s *source) era() int {
+func (s *Source) Era() int {
 	switch {
-	case strings.HasPrefix(s.version, "1."):
+	case strings.HasPrefix(s.Version, "1."):
 		return 1
-	case strings.HasPrefix(s.version, "2."):
+	case strings.HasPrefix(s.Version, "2."):
 		return 2
-	case s.version != "":
+	case s.Version != "":
 		return 3
-	case s.plan["module"] != nil:
+	case s.Plan["module"] != nil:
 		return 3
 	}
 	return 2
 }
 
-func (s *source) format(form string) string {
-	if s.version != "" {
-		form += ", of Keras " + s.version[:min(len(s.version), 20)]
+// Format adds the version of Keras to the name of a form.
+func (s *Source) Format(form string) string {
+	if s.Version != "" {
+		form += ", of Keras " + s.Version[:min(len(s.Version), 20)]
 	}
 	return form
 }
 
-func open(job importer.Job) (*source, error) {
-	names := job.Candidate.Files
-	var datas [][]byte
-	for _, n := range names {
-		f, err := job.Source.Open(n)
-		if err != nil {
-			return nil, err
-		}
-		data, err := f.Data()
-		if err != nil {
-			return nil, err
-		}
-		datas = append(datas, data)
+// Open reads a whole model, an archive, or an architecture and its weights.
+func Open(classes Classes, files ...File) (*Source, error) {
+	if len(files) == 0 {
+		return nil, stoa.Errorf(stoa.Internal, "a model of Keras without files")
 	}
-	s := &source{file: names[0], kinds: allKinds(), activations: activations()}
+	s := &Source{File: files[0].Name, classes: classes}
 	switch {
-	case len(names) == 2:
-		return s, s.openPair(names[1], datas[0], datas[1])
-	case zip.Is(datas[0]):
-		return s, s.openArchive(datas[0])
+	case len(files) == 2:
+		return s, s.openPair(files[1], files[0].Data)
+	case zip.Is(files[0].Data):
+		return s, s.openArchive(files[0].Data)
 	}
-	return s, s.openWhole(datas[0])
+	return s, s.openWhole(files[0].Data)
 }
 
-func (s *source) openWhole(data []byte) error {
-	root, err := s.hdf5(s.file, data)
+func (s *Source) openWhole(data []byte) error {
+	root, err := s.hdf5(s.File, data)
 	if err != nil {
 		return err
 	}
@@ -156,14 +168,14 @@ func (s *source) openWhole(data []byte) error {
 		return s.at(err)
 	}
 	if group == nil {
-		return stoa.Errorf(stoa.Invalid, "%s: it has an architecture and no weights: save the whole model with model.save()", s.file)
+		return stoa.Errorf(stoa.Invalid, "%s: it has an architecture and no weights: save the whole model with model.save()", s.File)
 	}
 	s.legacy = group
 	return nil
 }
 
 // origin reads which Keras wrote a file, on which backend.
-func (s *source) origin(root *hdf5.Object) error {
+func (s *Source) origin(root *hdf5.Object) error {
 	version, err := root.Text("keras_version")
 	if err != nil {
 		return s.at(err)
@@ -173,19 +185,19 @@ func (s *source) origin(root *hdf5.Object) error {
 		return s.at(err)
 	}
 	if version != "" {
-		s.version = version
+		s.Version = version
 	}
 	if backend != "" {
-		s.theano = backend == "theano"
+		s.Theano = backend == "theano"
 	}
 	return nil
 }
 
-func (s *source) openPair(weights string, plan, data []byte) error {
+func (s *Source) openPair(weights File, plan []byte) error {
 	if err := s.setPlan(plan); err != nil {
 		return err
 	}
-	root, err := s.hdf5(weights, data)
+	root, err := s.hdf5(weights.Name, weights.Data)
 	if err != nil {
 		return err
 	}
@@ -199,7 +211,7 @@ func (s *source) openPair(weights string, plan, data []byte) error {
 	return s.origin(root)
 }
 
-func (s *source) openArchive(data []byte) error {
+func (s *Source) openArchive(data []byte) error {
 	a, err := zip.Open(data)
 	if err != nil {
 		return s.at(err)
@@ -218,36 +230,36 @@ func (s *source) openArchive(data []byte) error {
 		}
 		meta, err := decode(text)
 		if err != nil {
-			return stoa.Errorf(stoa.Invalid, "%s: %s: %s", s.file, archiveMeta, stoa.AsError(err).Msg)
+			return stoa.Errorf(stoa.Invalid, "%s: %s: %s", s.File, archiveMeta, stoa.AsError(err).Msg)
 		}
-		s.version = meta.text("keras_version")
+		s.Version = meta.Text("keras_version")
 	}
 	w := a.Find(archiveWeights)
 	if w == nil {
-		return stoa.Errorf(stoa.Unsupported, "%s: it has no %s; weights in several parts are not supported: save the model without max_shard_size", s.file, archiveWeights)
+		return stoa.Errorf(stoa.Unsupported, "%s: it has no %s; weights in several parts are not supported: save the model without max_shard_size", s.File, archiveWeights)
 	}
 	body, err := w.Data()
 	if err != nil {
 		return s.at(err)
 	}
-	s.store, err = s.hdf5(s.file+": "+archiveWeights, body)
+	s.store, err = s.hdf5(s.File+": "+archiveWeights, body)
 	return err
 }
 
-func (s *source) setPlan(text []byte) error {
+func (s *Source) setPlan(text []byte) error {
 	plan, err := decode(text)
 	if err != nil {
-		return stoa.Errorf(stoa.Invalid, "%s: its architecture: %s", s.file, stoa.AsError(err).Msg)
+		return stoa.Errorf(stoa.Invalid, "%s: its architecture: %s", s.File, stoa.AsError(err).Msg)
 	}
-	s.plan = plan
-	if v := plan.text("keras_version"); v != "" {
-		s.version = v
+	s.Plan = plan
+	if v := plan.Text("keras_version"); v != "" {
+		s.Version = v
 	}
-	s.theano = plan.text("backend") == "theano"
+	s.Theano = plan.Text("backend") == "theano"
 	return nil
 }
 
-func (s *source) hdf5(name string, data []byte) (*hdf5.Object, error) {
+func (s *Source) hdf5(name string, data []byte) (*hdf5.Object, error) {
 	f, err := hdf5.Open(data)
 	if err != nil {
 		return nil, stoa.Wrap(stoa.KindOf(err), err, "%s: %s", name, stoa.AsError(err).Msg)
@@ -260,14 +272,14 @@ func (s *source) hdf5(name string, data []byte) (*hdf5.Object, error) {
 }
 
 // at says in which file an error stands.
-func (s *source) at(err error) error {
-	return stoa.Wrap(stoa.KindOf(err), err, "%s: %s", s.file, stoa.AsError(err).Msg)
+func (s *Source) at(err error) error {
+	return stoa.Wrap(stoa.KindOf(err), err, "%s: %s", s.File, stoa.AsError(err).Msg)
 }
 
 // decode reads JSON as Python writes it, where numbers may be NaN or Infinity:
 // those become texts.
-func decode(text []byte) (config, error) {
-	var c config
+func decode(text []byte) (Config, error) {
+	var c Config
 	err := json.Unmarshal(text, &c)
 	if err != nil && (bytes.Contains(text, []byte("NaN")) || bytes.Contains(text, []byte("Infinity"))) {
 		c = nil

@@ -1,4 +1,4 @@
-package keras
+package kerasfile
 
 import (
 	"slices"
@@ -12,26 +12,26 @@ import (
 
 // slot is a place for a weight.
 type slot struct {
-	layer *layer
+	layer *Layer
 	name  string
 	fixed bool // training does not change it
 }
 
 // slots gives the places of a layer and those within it, those that training
 // changes first, as Keras writes them.
-func slots(l *layer) []slot {
+func (b *binder) slots(l *Layer) []slot {
 	var free, fixed []slot
-	var visit func(l *layer, trainable bool)
-	visit = func(l *layer, trainable bool) {
-		trainable = trainable && l.cfg.flag("trainable", true)
-		for _, s := range ownSlots(l) {
+	var visit func(l *Layer, trainable bool)
+	visit = func(l *Layer, trainable bool) {
+		trainable = trainable && l.Cfg.Flag("trainable", true)
+		for _, s := range b.own(l) {
 			if s.fixed || !trainable {
 				fixed = append(fixed, s)
 			} else {
 				free = append(free, s)
 			}
 		}
-		for _, k := range l.within() {
+		for _, k := range l.Within() {
 			visit(k, trainable)
 		}
 	}
@@ -39,35 +39,32 @@ func slots(l *layer) []slot {
 	return append(free, fixed...)
 }
 
-// ownSlots gives the places that are the layer's own. A "~" marks those that
+// own gives the places that are the layer's own. A "~" marks those that
 // training does not change.
-func ownSlots(l *layer) []slot {
-	if l.def == nil || l.def.slots == nil {
-		return nil
-	}
+func (b *binder) own(l *Layer) []slot {
 	var out []slot
-	for _, n := range l.def.slots(l) {
+	for _, n := range b.source.classes.Slots(l) {
 		name, fixed := strings.CutPrefix(n, "~")
 		out = append(out, slot{l, name, fixed})
 	}
 	return out
 }
 
-// within gives the layers within a layer.
-func (l *layer) within() []*layer {
-	if l.model != nil {
-		return l.model.layers
+// Within gives the layers within a layer.
+func (l *Layer) Within() []*Layer {
+	if l.Model != nil {
+		return l.Model.Layers
 	}
-	var out []*layer
-	for _, s := range l.subs {
-		out = append(out, s.layer)
+	var out []*Layer
+	for _, s := range l.Subs {
+		out = append(out, s.Layer)
 	}
 	return out
 }
 
-// bind gives all layers their weights, and says how many numbers those are.
-func (s *source) bind(root *layer) (int64, error) {
-	b := &binder{source: s}
+// Bind gives all layers their weights, and says how many numbers those are.
+func (s *Source) Bind(root *Layer) (int64, error) {
+	b := &binder{source: s, bound: map[string]*Layer{}}
 	var err error
 	if s.legacy != nil {
 		err = b.legacy(root, s.legacy)
@@ -78,13 +75,14 @@ func (s *source) bind(root *layer) (int64, error) {
 }
 
 type binder struct {
-	source  *source
+	source  *Source
 	numbers int64
+	bound   map[string]*Layer // by class and name
 }
 
-func (b *binder) missing(l *layer, format string, args ...any) error {
+func (b *binder) missing(l *Layer, format string, args ...any) error {
 	err := stoa.Errorf(stoa.Invalid, format, args...)
-	return stoa.Errorf(stoa.Invalid, "%s: layer %s (%s): %s", b.source.file, l.path, l.kind, err.Msg)
+	return stoa.Errorf(stoa.Invalid, "%s: layer %s (%s): %s", b.source.File, l.Path, l.Kind, err.Msg)
 }
 
 // put reads an array as 32-bit floats, in which everything is computed.
@@ -103,10 +101,10 @@ func (b *binder) put(s slot, o *hdf5.Object) error {
 	if t, err = asFloat32(t); err != nil {
 		return b.missing(s.layer, "its %s: %s", s.name, stoa.AsError(err).Msg)
 	}
-	if s.layer.weights == nil {
-		s.layer.weights = map[string]tensor.Tensor{}
+	if s.layer.Weights == nil {
+		s.layer.Weights = map[string]tensor.Tensor{}
 	}
-	s.layer.weights[s.name] = t
+	s.layer.Weights[s.name] = t
 	b.numbers += int64(len(t.Data)) / 4
 	return nil
 }
@@ -143,29 +141,29 @@ func asFloat32(t tensor.Tensor) (tensor.Tensor, error) {
 // legacy binds weights of the form of Keras 1 and 2, which Keras 3 still writes
 // into .h5 files: a group for each layer of the whole model, and in it the order
 // of all weights of that layer.
-func (b *binder) legacy(root *layer, group *hdf5.Object) error {
+func (b *binder) legacy(root *Layer, group *hdf5.Object) error {
 	names, _, err := group.List("layer_names")
 	if err != nil {
 		return b.source.at(err)
 	}
-	var layers []*layer
-	for _, l := range root.model.layers {
-		if len(slots(l)) > 0 {
+	var layers []*Layer
+	for _, l := range root.Model.Layers {
+		if len(b.slots(l)) > 0 {
 			layers = append(layers, l)
 		}
 	}
-	allThere := !slices.ContainsFunc(layers, func(l *layer) bool { return !slices.Contains(names, l.name) })
+	allThere := !slices.ContainsFunc(layers, func(l *Layer) bool { return !slices.Contains(names, l.Name) })
 	if !allThere {
 		// Keras takes them by their order then, and so do we.
 		if names, err = b.withWeights(group, names); err != nil {
 			return err
 		}
 		if len(names) != len(layers) {
-			return stoa.Errorf(stoa.Invalid, "%s: the architecture has %d layers with weights, and the file of weights %d: they are not of one model", b.source.file, len(layers), len(names))
+			return stoa.Errorf(stoa.Invalid, "%s: the architecture has %d layers with weights, and the file of weights %d: they are not of one model", b.source.File, len(layers), len(names))
 		}
 	}
 	for i, l := range layers {
-		name := l.name
+		name := l.Name
 		if !allThere {
 			name = names[i]
 		}
@@ -209,12 +207,12 @@ func (b *binder) withWeights(group *hdf5.Object, names []string) ([]string, erro
 	return out, nil
 }
 
-func (b *binder) inOrder(l *layer, g *hdf5.Object) error {
+func (b *binder) inOrder(l *Layer, g *hdf5.Object) error {
 	list, _, err := g.List("weight_names")
 	if err != nil {
 		return b.source.at(err)
 	}
-	want := slots(l)
+	want := b.slots(l)
 	// What Keras 2 and 3 keep of random numbers is no weight.
 	list = slices.DeleteFunc(list, func(n string) bool { return strings.Contains(n, "seed_generator") })
 	if len(list) != len(want) {
@@ -241,63 +239,116 @@ const dependencies = "_layer_checkpoint_dependencies"
 
 // store binds weights of the form of .keras archives: groups as the objects are
 // within each other, and in each the weights by number.
-func (b *binder) store(l *layer, group *hdf5.Object) error {
-	if l.model == nil {
+func (b *binder) store(l *Layer, group *hdf5.Object) error {
+	if l.Model == nil {
 		return b.object(l, group)
 	}
 	groups, err := b.containers(group)
 	if err != nil {
 		return err
 	}
-	// By name, where newer versions say it.
-	byName := map[string]*hdf5.Object{}
+	p := placed{byName: map[string]*hdf5.Object{}, byPath: map[string]*hdf5.Object{}, byClass: map[string][]*hdf5.Object{}, all: map[string][]*Layer{}, weighty: map[string][]*Layer{}}
 	for _, g := range groups {
-		if n, err := g.object.Text("name"); err == nil && n != "" {
-			byName[n] = g.object
+		p.byPath[g.path] = g.object
+		p.byClass[g.class] = append(p.byClass[g.class], g.object)
+		if n := nameIn(g.object); n != "" {
+			p.byName[n] = g.object
 		}
 	}
-	have := map[string][]*hdf5.Object{}
-	for _, g := range groups {
-		have[g.class] = append(have[g.class], g.object)
-	}
-	// Else by class: of all its layers, or of those that have weights.
-	all, weighty := map[string][]*layer{}, map[string][]*layer{}
-	for _, k := range l.model.layers {
-		class := snake(k.className())
-		all[class] = append(all[class], k)
-		if len(slots(k)) > 0 {
-			weighty[class] = append(weighty[class], k)
+	for _, k := range l.Model.Layers {
+		p.all[k.className()] = append(p.all[k.className()], k)
+		if len(b.slots(k)) > 0 {
+			p.weighty[k.className()] = append(p.weighty[k.className()], k)
 		}
 	}
-	for class, layers := range weighty {
-		objects := have[class]
-		order := layers
-		if len(objects) != len(layers) {
-			order = all[class]
+	used := map[string]int{}
+	for _, k := range l.Model.Layers {
+		path := counted(snake(k.className()), used)
+		if len(b.slots(k)) == 0 {
+			continue
 		}
-		for _, k := range layers {
-			o := byName[k.name]
-			if i := slices.Index(order, k); o == nil && i < len(objects) && len(objects) == len(order) {
-				o = objects[i]
-			}
-			if o == nil {
-				return b.missing(k, "the file has %d groups of weights of %s, and the architecture %d layers of it", len(objects), class, len(layers))
-			}
-			if err := b.store(k, o); err != nil {
-				return err
-			}
+		o := p.find(k, path)
+		switch old := b.bound[k.Kind+" "+k.Name]; {
+		case o != nil:
+			err = b.store(k, o)
+		case old != nil: // one that models share is in the file once
+			err = b.share(k, old)
+		default:
+			err = b.missing(k, "the file has no group of its weights")
 		}
+		if err != nil {
+			return err
+		}
+		b.bound[k.Kind+" "+k.Name] = k
 	}
 	return nil
 }
 
+// share gives a layer the weights of another.
+func (b *binder) share(to, from *Layer) error {
+	a, z := b.slots(to), b.slots(from)
+	if len(a) != len(z) {
+		return b.missing(to, "the file has no group of its weights")
+	}
+	for i, s := range a {
+		if s.layer.Weights == nil {
+			s.layer.Weights = map[string]tensor.Tensor{}
+		}
+		s.layer.Weights[s.name] = z[i].layer.Weights[z[i].name]
+	}
+	return nil
+}
+
+// placed are the groups of a model's layers.
+type placed struct {
+	byName, byPath map[string]*hdf5.Object
+	byClass        map[string][]*hdf5.Object
+	all, weighty   map[string][]*Layer // by class: all, and those that have weights
+}
+
+// find gives the group of a layer: by its name, where newer versions note it, else
+// by the order of all layers of its class, or of those that have weights, as some
+// versions count; else by the group's own name.
+func (p placed) find(k *Layer, path string) *hdf5.Object {
+	if len(p.byName) > 0 {
+		return p.byName[k.Name]
+	}
+	all, weighty := p.all[k.className()], p.weighty[k.className()]
+	have := p.byClass[snake(k.className())]
+	switch len(have) {
+	case len(all):
+		return have[slices.Index(all, k)]
+	case len(weighty):
+		return have[slices.Index(weighty, k)]
+	}
+	return p.byPath[path]
+}
+
+// nameIn gives the layer's name that newer versions note at its group.
+func nameIn(o *hdf5.Object) string {
+	for _, path := range []string{"", "vars"} {
+		at, err := o.Find(path)
+		if err != nil || at == nil || at.IsDataset() {
+			continue
+		}
+		if n, err := at.Text("name"); err == nil && n != "" {
+			return n
+		}
+	}
+	return ""
+}
+
 // className gives the class under which archives count a layer.
-func (l *layer) className() string {
-	return strings.TrimPrefix(l.kind, "ops.")
+func (l *Layer) className() string {
+	if l.Kind == "GroupQueryAttention" {
+		return "GroupedQueryAttention" // its name in Python is not the one it is known by
+	}
+	return strings.TrimPrefix(l.Kind, "ops.")
 }
 
 // container is a group of a layer: its class and number are its name.
 type container struct {
+	path   string
 	class  string
 	number int
 	object *hdf5.Object
@@ -312,7 +363,7 @@ func (b *binder) containers(group *hdf5.Object) ([]container, error) {
 	}
 	var out []container
 	add := func(name string, o *hdf5.Object) {
-		c := container{class: name, object: o}
+		c := container{path: name, class: name, object: o}
 		if at := strings.LastIndexByte(name, '_'); at > 0 {
 			if n, err := strconv.Atoi(name[at+1:]); err == nil {
 				c.class, c.number = name[:at], n
@@ -353,9 +404,9 @@ func (b *binder) containers(group *hdf5.Object) ([]container, error) {
 }
 
 // object binds the weights of a layer that is no model.
-func (b *binder) object(l *layer, group *hdf5.Object) error {
+func (b *binder) object(l *Layer, group *hdf5.Object) error {
 	next := map[string]int{}
-	for _, s := range ownSlots(l) {
+	for _, s := range b.own(l) {
 		prefix := ""
 		if at := strings.LastIndexByte(s.name, '/'); at >= 0 {
 			prefix = s.name[:at]
@@ -372,18 +423,18 @@ func (b *binder) object(l *layer, group *hdf5.Object) error {
 			return err
 		}
 	}
-	for _, s := range l.subs {
-		if len(slots(s.layer)) == 0 {
+	for _, s := range l.Subs {
+		if len(b.slots(s.Layer)) == 0 {
 			continue
 		}
-		g, err := b.member(group, s.attr)
+		g, err := b.member(group, s.Attr)
 		if err != nil {
 			return err
 		}
 		if g == nil {
-			return b.missing(l, "the file has no group %s of its weights", s.attr)
+			return b.missing(l, "the file has no group %s of its weights", s.Attr)
 		}
-		if err := b.store(s.layer, g); err != nil {
+		if err := b.store(s.Layer, g); err != nil {
 			return err
 		}
 	}
