@@ -17,6 +17,8 @@ type info struct {
 	dtype tensor.DType
 	shape []Dim  // nil: not known
 	value []elem // of a small array of integers, where it is known
+
+	scales []float32 // of a constant that may be those of a Resize
 }
 
 // elem is an element of a known array: a number, the name of one that is known
@@ -158,8 +160,14 @@ func constInfo(t *Tensor) info {
 			i.value = append(i.value, elem{n: v, fixed: true})
 		}
 	}
+	if len(t.Shape) == 1 && n <= maxScales && t.External == nil && t.DType == tensor.Float32 && int64(len(t.Data)) == 4*n {
+		i.scales = tensor.As[float32](t.Tensor)
+	}
 	return i
 }
+
+// maxScales bounds the axes of a Resize.
+const maxScales = 8
 
 // inference is one node, what is known of its inputs, and what was found of its
 // outputs.

@@ -267,6 +267,13 @@ func inferResize(x *inference) error {
 			out[i] = e.dim()
 		}
 	}
+	if f := x.input(2).scales; len(f) == len(out) && x.node.Attr("axes") == nil {
+		for i, d := range in.shape {
+			if out[i] = d; f[i] != 1 {
+				out[i] = affine(d, func(v int64) int64 { return int64(float32(v) * f[i]) })
+			}
+		}
+	}
 	x.set(0, in.dtype, out)
 	return nil
 }

@@ -102,7 +102,7 @@ func quotient(of, by []Dim) Dim {
 		}
 	}
 	below := mul(rest...)
-	if !below.Known() || below.Value == 0 || !known.Known() {
+	if !below.Known() || below.Value == 0 || !known.Known() || known.Value%below.Value != 0 {
 		return unknownDim()
 	}
 	return mul(append(named, Fixed(known.Value/below.Value))...)

@@ -43,6 +43,7 @@ func TestInfer(t *testing.T) {
 		{"pad", x, []*Node{node("Pad", "x p", "y")}, []*Tensor{i64("p", 0, 0, 1, 0, 0, 0, 2, 0)}, "Nx4x13xW"},
 		{"tile", flat, []*Node{node("Tile", "x r", "y")}, []*Tensor{i64("r", 1, 3)}, "Nx36"},
 		{"depth", x, []*Node{node("DepthToSpace", "x", "y", AInt("blocksize", 2))}, nil, "Nx1x20x?"},
+		{"resize", x, []*Node{node("Resize", "x  f", "y")}, []*Tensor{f32("f", []int64{4}, 1, 1, 2, 2)}, "Nx4x20x?"},
 		{"lstm", value("x", Named("T"), Named("N"), Fixed(3)), []*Node{node("LSTM", "x w r", "y h c", AInt("hidden_size", 7))}, nil, "Tx1xNx7"},
 		{"unknown", x, []*Node{node("Frobnicate", "x", "y")}, nil, "?"},
 	}

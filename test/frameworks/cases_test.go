@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,15 +15,13 @@ import (
 
 	"github.com/stoa-project/stoa/internal/format/npy"
 	"github.com/stoa-project/stoa/internal/importer"
-	"github.com/stoa-project/stoa/internal/importer/caffe"
 	"github.com/stoa-project/stoa/internal/importer/caffe/caffetest"
-	"github.com/stoa-project/stoa/internal/importer/tensorflow"
-	"github.com/stoa-project/stoa/internal/importer/torch7"
 	"github.com/stoa-project/stoa/internal/onnx"
+	"github.com/stoa-project/stoa/internal/serve"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
-var plugs = []importer.Plug{importer.ONNX{}, caffe.Plug{}, torch7.Plug{}, tensorflow.Plug{}}
+var plugs = serve.Plugs()
 
 // assets is the folder of files that the tests may use, beside the module.
 var assets = filepath.Join(root, "../shared/assets")
@@ -82,6 +79,7 @@ type job struct {
 	want    map[string]tensor.Tensor
 	atol    float64
 	slow    bool
+	steps   bool  // the first axis is steps of a sequence, not a batch
 	params  int64 // how many there are; 0 not known
 }
 
@@ -119,7 +117,7 @@ func TestCases(t *testing.T) {
 func allJobs(t testing.TB) []job {
 	t.Helper()
 	var jobs []job
-	for _, framework := range []string{"caffe", "onnx", "torch7", "tensorflow"} {
+	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "tensorflow", "torch7"} {
 		files, err := filepath.Glob(filepath.Join(assets, framework, "*", "meta.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -172,6 +170,7 @@ func (c metaCase) job(dir string) (job, error) {
 	if filepath.Base(dir) == "rfb-320-face" {
 		j.opt.Files = []string{"RFB-320.prototxt", "RFB-320.caffemodel"}
 	}
+	j.steps = filepath.Base(dir) == "atis-slot-lstm-v2"
 	for _, in := range c.Inputs {
 		a, err := array(dir, in.File)
 		if err != nil {
@@ -187,7 +186,7 @@ func (c metaCase) job(dir string) (job, error) {
 		j.want[out.Name] = a
 	}
 	j.fitTensorFlow()
-	return j, nil
+	return j.keras(), nil
 }
 
 // layer is a network of one layer or a few, with arrays by Caffe itself.
@@ -324,7 +323,7 @@ func (j job) run(t *testing.T) (float64, error) {
 		return 0, err
 	}
 	worst, err := j.compare(got)
-	if err != nil || j.slow || slices.ContainsFunc(im.Report.Inputs, func(s tensor.Spec) bool { return s.Shape[0] >= 0 }) {
+	if err != nil || j.slow || j.steps || slices.ContainsFunc(im.Report.Inputs, func(s tensor.Spec) bool { return s.Shape[0] >= 0 }) {
 		return worst, err
 	}
 	// Where the batch is free, two items give what each gives alone.
@@ -341,13 +340,6 @@ func (j job) run(t *testing.T) (float64, error) {
 		return 0, fmt.Errorf("with two items: %w", err)
 	}
 	return worst, nil
-}
-
-// twice puts an array behind itself along its first axis.
-func twice(a tensor.Tensor) tensor.Tensor {
-	shape := slices.Clone(a.Shape)
-	shape[0] *= 2
-	return tensor.Tensor{DType: a.DType, Shape: shape, Data: slices.Concat(a.Data, a.Data)}
 }
 
 // compare gives the largest difference from what is wanted.
@@ -392,20 +384,4 @@ func copyFolder(from, to string) error {
 		}
 	}
 	return nil
-}
-
-func difference(got, want tensor.Tensor) (float64, error) {
-	if got.DType != tensor.Float32 || want.DType != tensor.Float32 || !slices.Equal(got.Shape, want.Shape) {
-		return 0, fmt.Errorf("got %s %s, want %s %s", got.DType, tensor.ShapeString(got.Shape), want.DType, tensor.ShapeString(want.Shape))
-	}
-	worst := 0.0
-	a, b := tensor.As[float32](got), tensor.As[float32](want)
-	for i := range a {
-		d := math.Abs(float64(a[i]) - float64(b[i]))
-		if math.IsNaN(d) {
-			return 0, fmt.Errorf("element %d is %g, want %g", i, a[i], b[i])
-		}
-		worst = max(worst, d)
-	}
-	return worst, nil
 }
