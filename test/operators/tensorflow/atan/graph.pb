@@ -1,0 +1,11 @@
+
+<
+x0Placeholder*
+dtype0*
+shape:ÿÿÿÿÿÿÿÿÿ
+
+AtanAtanx0*
+T0
+#
+IdentityIdentityAtan*
+T0"ª

@@ -1,0 +1,17 @@
+
+D
+x0Placeholder*
+dtype0*$
+shape:ÿÿÿÿÿÿÿÿÿ
+q
+AvgPoolAvgPoolx0*
+T0*
+data_formatNHWC*
+ksize
+*
+paddingSAME*
+strides
+
+&
+IdentityIdentityAvgPool*
+T0"ª

@@ -1,0 +1,11 @@
+
+<
+x0Placeholder*
+dtype0*
+shape:ÿÿÿÿÿÿÿÿÿ
+
+FloorFloorx0*
+T0
+$
+IdentityIdentityFloor*
+T0"ª

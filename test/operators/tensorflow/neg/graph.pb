@@ -1,0 +1,11 @@
+
+<
+x0Placeholder*
+dtype0*
+shape:ÿÿÿÿÿÿÿÿÿ
+
+NegNegx0*
+T0
+"
+IdentityIdentityNeg*
+T0"ª

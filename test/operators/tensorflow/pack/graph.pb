@@ -1,0 +1,17 @@
+
+@
+x0Placeholder*
+dtype0* 
+shape:ÿÿÿÿÿÿÿÿÿ
+
+NegNegx0*
+T0
+3
+PackPackx0Neg*
+N*
+T0*
+
+axis
+#
+IdentityIdentityPack*
+T0"ª

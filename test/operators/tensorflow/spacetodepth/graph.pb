@@ -1,0 +1,14 @@
+
+D
+x0Placeholder*
+dtype0*$
+shape:ÿÿÿÿÿÿÿÿÿ
+R
+SpaceToDepthSpaceToDepthx0*
+T0*
+
+block_size*
+data_formatNHWC
++
+IdentityIdentitySpaceToDepth*
+T0"ª

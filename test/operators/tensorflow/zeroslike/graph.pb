@@ -1,0 +1,14 @@
+
+@
+x0Placeholder*
+dtype0* 
+shape:ÿÿÿÿÿÿÿÿÿ
+#
+	ZerosLike	ZerosLikex0*
+T0
+$
+addAddV2x0	ZerosLike*
+T0
+"
+IdentityIdentityadd*
+T0"ª
