@@ -3,6 +3,7 @@ package tensorflow
 import (
 	"errors"
 
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -95,7 +96,7 @@ func (l *list) joined(k *call, b *build.Builder) (string, bool) {
 		at := int64(i)
 		if w.index != "" {
 			t, ok := k.constant(w.index)
-			v := intsOf(t)
+			v := arith.Ints(t)
 			if !ok || len(v) != 1 || l.count < 0 {
 				return "", false
 			}
@@ -119,9 +120,9 @@ func (k *call) listAt(i int) (*list, error) {
 // newList makes a list of a size and of elements of a shape that may have free
 // sizes.
 func (k *call) newList(size string, shape []int64) *list {
-	l := &list{dtype: k.dtype("element_dtype", k.dtype("dtype", tensor.Float32)), size: size, count: -1}
+	l := &list{dtype: k.DType("element_dtype", k.DType("dtype", tensor.Float32)), size: size, count: -1}
 	if t, ok := k.constant(size); ok {
-		if v := intsOf(t); len(v) == 1 {
+		if v := arith.Ints(t); len(v) == 1 {
 			l.count = v[0]
 		}
 	}
@@ -140,7 +141,7 @@ func (k *call) elementShape(i int) []int64 {
 	if !ok || len(t.Shape) != 1 {
 		return nil
 	}
-	return intsOf(t)
+	return arith.Ints(t)
 }
 
 func tensorListReserve(k *call) ([]value, error) {
@@ -268,7 +269,7 @@ func listConcat(at int) operator {
 // writes to the next.
 
 func tensorArray(k *call) ([]value, error) {
-	shape := k.shape("element_shape")
+	shape := k.ShapeOf("element_shape")
 	return []value{{array: &arrayInfo{k.x(0)}}, {list: k.newList(k.x(0), shape)}}, nil
 }
 
@@ -299,7 +300,7 @@ func tensorArrayScatter(k *call) ([]value, error) {
 	inOrder := k.marks[k.x(1)]&markRange != 0
 	if ok {
 		inOrder = true
-		for i, v := range intsOf(t) {
+		for i, v := range arith.Ints(t) {
 			inOrder = inOrder && v == int64(i)
 		}
 	}

@@ -1,6 +1,8 @@
 package tensorflow
 
 import (
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -14,8 +16,8 @@ func imageOperators() map[string]operator {
 }
 
 // resizeAttrs says how places of the larger picture are found in the smaller.
-func resizeAttrs(n *node) []onnx.Attribute {
-	corners, centers := n.flag("align_corners", false), n.flag("half_pixel_centers", false)
+func resizeAttrs(n *flow.Node) []onnx.Attribute {
+	corners, centers := n.Flag("align_corners", false), n.Flag("half_pixel_centers", false)
 	mode := "asymmetric"
 	switch {
 	case corners:
@@ -60,7 +62,7 @@ func resize(k *call) ([]value, error) {
 			sizes := k.cast(k.x(1), tensor.Int64)
 			inputs = append(inputs, k.op("Concat", []string{k.op("Slice", []string{k.op("Shape", []string{x}), k.b.Ints(0), k.b.Ints(2), k.b.Ints(0)}), sizes}, onnx.AInt("axis", 0)))
 		}
-		y := k.op("Resize", inputs, resizeAttrs(k.node)...)
+		y := k.op("Resize", inputs, resizeAttrs(k.Node)...)
 		if k.Op == "ResizeNearestNeighbor" && d == tensor.Undefined {
 			return "", k.invalid("the type of its input is not known")
 		}
@@ -72,7 +74,7 @@ func (k *call) sizesWanted() []onnx.Dim {
 	dims, _ := k.b.Dims(k.x(1))
 	if t, ok := k.constant(k.x(1)); ok {
 		dims = nil
-		for _, v := range intsOf(t) {
+		for _, v := range arith.Ints(t) {
 			dims = append(dims, onnx.Fixed(v))
 		}
 	}
@@ -96,11 +98,11 @@ func wholeFactors(in, out []onnx.Dim) ([2]float32, bool) {
 
 func (k *call) blockSize() (int64, error) {
 	const most = 1 << 10
-	n := k.int("block_size", 0)
+	n := k.Int("block_size", 0)
 	if n < 1 || n > most {
 		return 0, k.invalid("its block_size is %d", n)
 	}
-	if k.text("data_format", "NHWC") == "NCHW_VECT_C" {
+	if k.Text("data_format", "NHWC") == "NCHW_VECT_C" {
 		return 0, k.unsupportedf("the data format NCHW_VECT_C is not supported")
 	}
 	return n, nil
@@ -133,7 +135,7 @@ func spaceToDepth(k *call) ([]value, error) {
 // onnxPads turns pairs, one for each axis, into all beginnings and then all ends.
 func (k *call) onnxPads() (string, error) {
 	if t, ok := k.constant(k.x(1)); ok {
-		vs := intsOf(t)
+		vs := arith.Ints(t)
 		n := len(vs) / 2
 		out := make([]int64, 2*n)
 		for i := range n {
@@ -155,7 +157,7 @@ func pad(k *call) ([]value, error) {
 		switch {
 		case k.x(2) != "":
 			in = append(in, k.x(2))
-		case !isFloat(k.b.DType(k.x(0))):
+		case !arith.IsFloat(k.b.DType(k.x(0))):
 			in = append(in, k.like(k.x(0), 0))
 		}
 		return k.last("Pad", in), nil
@@ -165,7 +167,7 @@ func pad(k *call) ([]value, error) {
 // mirrorPad repeats what lies at the border: with it (SYMMETRIC) or without.
 func mirrorPad(k *call) ([]value, error) {
 	return tensorOp(2, func(k *call) (string, error) {
-		if k.text("mode", "REFLECT") == "REFLECT" {
+		if k.Text("mode", "REFLECT") == "REFLECT" {
 			pads, err := k.onnxPads()
 			if err != nil {
 				return "", err
@@ -213,7 +215,7 @@ func nonMaxSuppression(k *call) ([]value, error) {
 		const usual = 0.5
 		overlap := k.x(3)
 		if overlap == "" {
-			overlap = k.b.Float(float64(k.float("iou_threshold", usual)))
+			overlap = k.b.Float(float64(k.Float("iou_threshold", usual)))
 		}
 		in = append(in, overlap)
 		if k.x(4) != "" {

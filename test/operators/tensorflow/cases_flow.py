@@ -42,7 +42,7 @@ def add(case, rnd):
 
     case("while_reads_list", reads, x, free=False)
     case("map_fn", lambda a: tf.map_fn(lambda r: r * 2 + 1, a), x)
-    case("unrolled_list", lambda a: tf.TensorArray(tf.float32, 2).write(1, a).write(0, a * 2).stack(), x)
+    case("unrolled_list", lambda a: tf.TensorArray(tf.float32, 2).write(1, a).write(0, a * 2).stack(), x, single="the batch is the second axis")
     case("list_concat", lambda a: tf.TensorArray(tf.float32, 2).write(1, a).write(0, a * 2).concat(), x, single="items are joined along the batch")
     case("list_gather", lambda a: tf.TensorArray(tf.float32, 3).unstack(tf.transpose(a)).gather([2, 0]), x, single="the batch is the second axis")
     case("list_size", lambda a: a * tf.cast(tf.TensorArray(tf.float32, 3).unstack(tf.transpose(a)).size(), tf.float32), x)

@@ -16,10 +16,6 @@ def add(case, rnd):
         kw = {"strides": [1, 1, 1, 1], "padding": "VALID", **kw}
         case("conv2d" + name, lambda a, kw=kw: raw.Conv2D(input=a, filter=w, **kw), x)
 
-    def anysize(a):
-        a.set_shape([None, None, None, 3])
-        return a
-
     case("conv2d_any_size", lambda a: raw.Conv2D(input=tf.pad(a, tf.fill([4, 2], tf.cast(tf.shape(a)[3] * 0, tf.int32))), filter=w, strides=[1, 2, 2, 1], padding="SAME"), x)
     case("conv2d_groups", lambda a: tf.nn.conv2d(a, tf.constant(rnd(3, 3, 2, 6)), 1, "SAME"), rnd(2, 5, 5, 4))
     case("conv2d_computed", lambda a: tf.nn.conv2d(a, tf.reshape(a[:1, :3, :2, :2], [3, 2, 2, 1])[:, :, :1] * tf.ones([1, 1, 3, 4]), 1, "SAME"), x, single="its weights are made of the first item")
@@ -44,7 +40,7 @@ def add(case, rnd):
 
     case("atrous", atrous, x)
     case("spacetobatchnd", lambda a: raw.SpaceToBatchND(input=a, block_shape=[2, 3], paddings=[[1, 0], [0, 1]]), x, single="items become several")
-    case("batchtospacend", lambda a: raw.BatchToSpaceND(input=a, block_shape=[2, 3], crops=[[1, 0], [0, 2]]), rnd(6, 2, 3, 2), single="items become one")
+    case("batchtospacend", lambda a: raw.BatchToSpaceND(input=a, block_shape=[2, 3], crops=[[1, 0], [0, 2]]), rnd(6, 2, 3, 2), free=False)
 
     for op in ("MaxPool", "AvgPool"):
         key = "input" if op == "MaxPool" else "value"
@@ -58,7 +54,6 @@ def add(case, rnd):
         case(op.lower(), lambda a, op=op: getattr(raw, op)(x=a, scale=g[0], offset=g[1], mean=g[2], variance=g[3], epsilon=1e-3, is_training=False)[0], x)
     case("fusedbatchnorm_training", lambda a: raw.FusedBatchNormV3(x=a, scale=g[0], offset=g[1], mean=[], variance=[], epsilon=1e-3, is_training=True)[0], x, single="statistics of the batch")
     case("batchnorm_plain", lambda a: tf.nn.batch_normalization(a, g[2], g[3], g[1], g[0], 1e-3), x)
-    case("batchnormglobal", lambda a: raw.BatchNormWithGlobalNormalization(t=a, m=g[2], v=g[3], beta=g[1], gamma=g[0], variance_epsilon=1e-3, scale_after_normalization=True), x)
     case("layernorm", lambda a: (a - tf.reduce_mean(a, -1, keepdims=True)) * tf.math.rsqrt(tf.math.reduce_variance(a, -1, keepdims=True) + 1e-3), x)
     case("lrn", lambda a: raw.LRN(input=a, depth_radius=2, bias=1.5, alpha=0.3, beta=0.6), rnd(2, 3, 4, 7))
 
@@ -82,10 +77,6 @@ def add(case, rnd):
     case("nms", lambda b, s: raw.NonMaxSuppression(boxes=b, scores=s, max_output_size=3), boxes, scores, free=False)
     case("nmsv2", lambda b, s: raw.NonMaxSuppressionV2(boxes=b, scores=s, max_output_size=3, iou_threshold=0.4), boxes, scores, free=False)
     case("nmsv3", lambda b, s: raw.NonMaxSuppressionV3(boxes=b, scores=s, max_output_size=4, iou_threshold=0.5, score_threshold=0.55), boxes, scores, free=False)
-
-    def dropout(a):
-        mask = tf.floor(0.5 + tf.random.uniform(tf.shape(a)))
-        return a / 0.5 * 0 + a + 0 * mask
 
     case("dropout_mul", lambda a: 2 * a + 0 * raw.RandomUniform(shape=tf.shape(a), dtype=tf.float32), rnd(2, 3))
     case("randomstandardnormal", lambda a: a + 0 * raw.RandomStandardNormal(shape=tf.shape(a), dtype=tf.float32), rnd(2, 3))

@@ -51,9 +51,12 @@ def write(name):
     inputs = [np.asarray(i) for i in inputs]
     specs = [tf.TensorSpec([None, *i.shape[1:]] if free and i.ndim else i.shape, i.dtype, name=f"x{k}") for k, i in enumerate(inputs)]
     fn = tf.function(f, autograph=False).get_concrete_function(*specs)
-    frozen = convert_to_constants.convert_variables_to_constants_v2(fn, lower_control_flow=False)
+    frozen = fn
+    if fn.graph.variables:
+        frozen = convert_to_constants.convert_variables_to_constants_v2(fn, lower_control_flow=False)
     graph = frozen.graph.as_graph_def()
-    out = frozen(*[tf.constant(i) for i in inputs])
+    out = fn(*[tf.constant(i) for i in inputs])
+    out = tf.nest.flatten(out)
     folder = os.path.join(here, name)
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)

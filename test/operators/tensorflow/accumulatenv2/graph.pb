@@ -1,11 +1,13 @@
 
-3
-x0Placeholder*
+Q
+x0Placeholder*
+_user_specified_namex0*
 dtype0*
 shape
 :
-3
-x1Placeholder*
+Q
+x1Placeholder*
+_user_specified_namex1*
 dtype0*
 shape
 :

@@ -1,6 +1,7 @@
 
-<
-x0Placeholder*
+Z
+x0Placeholder*
+_user_specified_namex0*
 dtype0*
 shape:ÿÿÿÿÿÿÿÿÿ
 

@@ -1,6 +1,7 @@
 
-D
-x0Placeholder*
+b
+x0Placeholder*
+_user_specified_namex0*
 dtype0*$
 shape:ÿÿÿÿÿÿÿÿÿ
 r

@@ -1,6 +1,7 @@
 
-H
-x0Placeholder*
+f
+x0Placeholder*
+_user_specified_namex0*
 dtype0*(
 shape:ÿÿÿÿÿÿÿÿÿ
 x

@@ -1,10 +1,12 @@
 
-<
-x0Placeholder*
+Z
+x0Placeholder*
+_user_specified_namex0*
 dtype0*
 shape:ÿÿÿÿÿÿÿÿÿ
-<
-x1Placeholder*
+Z
+x1Placeholder*
+_user_specified_namex1*
 dtype0*
 shape:ÿÿÿÿÿÿÿÿÿ
 %

@@ -1,6 +1,7 @@
 
-3
-x0Placeholder*
+Q
+x0Placeholder*
+_user_specified_namex0*
 dtype0*
 shape
 :

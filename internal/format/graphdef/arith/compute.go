@@ -1,83 +1,82 @@
-package tensorflow
+package arith
 
 import (
 	"math"
 	"slices"
 
+	"github.com/stoa-project/stoa/internal/format/graphdef"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
-// computed gives what a node makes of constants; nil where it takes others, or
-// is none that is computed here.
-func (k *call) computed() []value {
-	f := computers()[k.Op]
-	if f == nil || len(k.in) == 0 {
-		return nil
+// Knows tells whether an operator is computed here.
+func Knows(op string) bool { return computers[op] != nil }
+
+// Compute gives what a node makes of constants; false where they are too large
+// or of a form that is left to the network.
+func Compute(n *graphdef.Node, in []tensor.Tensor) (tensor.Tensor, bool) {
+	f := computers[n.Op]
+	if f == nil || len(in) == 0 {
+		return tensor.Tensor{}, false
 	}
-	in := make([]arr, len(k.in))
-	for i := range k.in {
-		t, ok := k.constant(k.x(i))
-		if !ok {
-			return nil
-		}
-		if in[i], ok = arrOf(t); !ok {
-			return nil
+	arrs := make([]arr, len(in))
+	for i, t := range in {
+		var ok bool
+		if arrs[i], ok = arrOf(t); !ok {
+			return tensor.Tensor{}, false
 		}
 	}
-	out, ok := f(k.node, in)
+	out, ok := f(n, arrs)
 	if !ok || elements(out.shape) != out.len() {
-		return nil
+		return tensor.Tensor{}, false
 	}
-	return one(k.root.Constant(k.Name, out.tensor()))
+	return out.tensor(), true
 }
 
-type computer func(n *node, in []arr) (arr, bool)
+type computer func(n *graphdef.Node, in []arr) (arr, bool)
 
-func computers() map[string]computer { return computerTable }
+var computers = makeComputers()
 
-var computerTable = map[string]computer{
-	"Add": arith(func(x, y int64) (int64, bool) { return x + y, true }, func(x, y float64) float64 { return x + y }),
-	"Sub": arith(func(x, y int64) (int64, bool) { return x - y, true }, func(x, y float64) float64 { return x - y }),
-	"Mul": arith(func(x, y int64) (int64, bool) { return x * y, true }, func(x, y float64) float64 { return x * y }),
-	"Div": arith(func(x, y int64) (int64, bool) { return x / nonZero(y), y != 0 }, func(x, y float64) float64 { return x / y }),
-	"FloorDiv": arith(func(x, y int64) (int64, bool) { return floorDiv(x, nonZero(y)), y != 0 },
-		func(x, y float64) float64 { return math.Floor(x / y) }),
-	"FloorMod": arith(func(x, y int64) (int64, bool) { return x - floorDiv(x, nonZero(y))*y, y != 0 },
-		func(x, y float64) float64 { return x - math.Floor(x/y)*y }),
-	"Maximum":    arith(func(x, y int64) (int64, bool) { return max(x, y), true }, math.Max),
-	"Minimum":    arith(func(x, y int64) (int64, bool) { return min(x, y), true }, math.Min),
-	"LogicalAnd": arith(func(x, y int64) (int64, bool) { return x & y, true }, nil),
-	"LogicalOr":  arith(func(x, y int64) (int64, bool) { return x | y, true }, nil),
+func makeComputers() map[string]computer {
+	out := map[string]computer{
+		"Add": arith(func(x, y int64) (int64, bool) { return x + y, true }, func(x, y float64) float64 { return x + y }),
+		"Sub": arith(func(x, y int64) (int64, bool) { return x - y, true }, func(x, y float64) float64 { return x - y }),
+		"Mul": arith(func(x, y int64) (int64, bool) { return x * y, true }, func(x, y float64) float64 { return x * y }),
+		"Div": arith(func(x, y int64) (int64, bool) { return x / nonZero(y), y != 0 }, func(x, y float64) float64 { return x / y }),
+		"FloorDiv": arith(func(x, y int64) (int64, bool) { return floorDiv(x, nonZero(y)), y != 0 },
+			func(x, y float64) float64 { return math.Floor(x / y) }),
+		"FloorMod": arith(func(x, y int64) (int64, bool) { return x - floorDiv(x, nonZero(y))*y, y != 0 },
+			func(x, y float64) float64 { return x - math.Floor(x/y)*y }),
+		"Maximum":    arith(func(x, y int64) (int64, bool) { return max(x, y), true }, math.Max),
+		"Minimum":    arith(func(x, y int64) (int64, bool) { return min(x, y), true }, math.Min),
+		"LogicalAnd": arith(func(x, y int64) (int64, bool) { return x & y, true }, nil),
+		"LogicalOr":  arith(func(x, y int64) (int64, bool) { return x | y, true }, nil),
 
-	"Equal":        compare(func(c int) bool { return c == 0 }),
-	"NotEqual":     compare(func(c int) bool { return c != 0 }),
-	"Less":         compare(func(c int) bool { return c < 0 }),
-	"LessEqual":    compare(func(c int) bool { return c <= 0 }),
-	"Greater":      compare(func(c int) bool { return c > 0 }),
-	"GreaterEqual": compare(func(c int) bool { return c >= 0 }),
+		"Equal":        compare(func(c int) bool { return c == 0 }),
+		"NotEqual":     compare(func(c int) bool { return c != 0 }),
+		"Less":         compare(func(c int) bool { return c < 0 }),
+		"LessEqual":    compare(func(c int) bool { return c <= 0 }),
+		"Greater":      compare(func(c int) bool { return c > 0 }),
+		"GreaterEqual": compare(func(c int) bool { return c >= 0 }),
 
-	"Neg":        each(func(x float64) float64 { return -x }, func(x int64) int64 { return -x }),
-	"Abs":        each(math.Abs, func(x int64) int64 { return max(x, -x) }),
-	"Square":     each(func(x float64) float64 { return x * x }, func(x int64) int64 { return x * x }),
-	"Sqrt":       each(math.Sqrt, nil),
-	"Rsqrt":      each(func(x float64) float64 { return 1 / math.Sqrt(x) }, nil),
-	"Exp":        each(math.Exp, nil),
-	"Log":        each(math.Log, nil),
-	"Floor":      each(math.Floor, nil),
-	"Ceil":       each(math.Ceil, nil),
-	"LogicalNot": each(nil, func(x int64) int64 { return 1 - x&1 }),
+		"Neg":        each(func(x float64) float64 { return -x }, func(x int64) int64 { return -x }),
+		"Abs":        each(math.Abs, func(x int64) int64 { return max(x, -x) }),
+		"Square":     each(func(x float64) float64 { return x * x }, func(x int64) int64 { return x * x }),
+		"Sqrt":       each(math.Sqrt, nil),
+		"Rsqrt":      each(func(x float64) float64 { return 1 / math.Sqrt(x) }, nil),
+		"Exp":        each(math.Exp, nil),
+		"Log":        each(math.Log, nil),
+		"Floor":      each(math.Floor, nil),
+		"Ceil":       each(math.Ceil, nil),
+		"LogicalNot": each(nil, func(x int64) int64 { return 1 - x&1 }),
 
-	"Reshape": computeReshape, "ExpandDims": computeExpandDims, "Pack": computePack, "ConcatV2": computeConcat, "Range": computeRange,
-	"Fill": computeFill, "GatherV2": computeGather, "Gather": computeGather, "Prod": computeReduce, "Sum": computeReduce,
-	"Max": computeReduce, "Min": computeReduce, "All": computeReduce, "Any": computeReduce, "Cast": computeCast,
-	"InvertPermutation": computeInvert, "Transpose": computeTranspose, "StridedSlice": computeStridedSlice, "Slice": computeSlice,
-	"Select": computeSelect, "SelectV2": computeSelect,
-}
-
-func init() {
-	for to, from := range map[string]string{"AddV2": "Add", "RealDiv": "Div"} {
-		computerTable[to] = computerTable[from]
+		"Reshape": computeReshape, "ExpandDims": computeExpandDims, "Pack": computePack, "ConcatV2": computeConcat, "Range": computeRange,
+		"Fill": computeFill, "GatherV2": computeGather, "Gather": computeGather, "Prod": computeReduce, "Sum": computeReduce,
+		"Max": computeReduce, "Min": computeReduce, "All": computeReduce, "Any": computeReduce, "Cast": computeCast,
+		"InvertPermutation": computeInvert, "Transpose": computeTranspose, "StridedSlice": computeStridedSlice, "Slice": computeSlice,
+		"Select": computeSelect, "SelectV2": computeSelect,
 	}
+	out["AddV2"], out["RealDiv"] = out["Add"], out["Div"]
+	return out
 }
 
 func nonZero(y int64) int64 {
@@ -96,7 +95,7 @@ func floorDiv(x, y int64) int64 {
 }
 
 func arith(ints func(x, y int64) (int64, bool), floats func(x, y float64) float64) computer {
-	return func(_ *node, in []arr) (arr, bool) {
+	return func(_ *graphdef.Node, in []arr) (arr, bool) {
 		if len(in) != 2 {
 			return arr{}, false
 		}
@@ -105,7 +104,7 @@ func arith(ints func(x, y int64) (int64, bool), floats func(x, y float64) float6
 }
 
 func compare(holds func(c int) bool) computer {
-	return func(_ *node, in []arr) (arr, bool) {
+	return func(_ *graphdef.Node, in []arr) (arr, bool) {
 		if len(in) != 2 {
 			return arr{}, false
 		}
@@ -137,7 +136,7 @@ func sign(d float64) int {
 }
 
 func each(floats func(float64) float64, ints func(int64) int64) computer {
-	return func(_ *node, in []arr) (arr, bool) {
+	return func(_ *graphdef.Node, in []arr) (arr, bool) {
 		out := arr{dtype: in[0].dtype, shape: in[0].shape}
 		if in[0].floats != nil && floats == nil || in[0].ints != nil && ints == nil {
 			return out, false
@@ -158,7 +157,7 @@ func (a arr) shaped(shape []int64) (arr, bool) {
 	return a, elements(shape) == a.len()
 }
 
-func computeReshape(_ *node, in []arr) (arr, bool) {
+func computeReshape(_ *graphdef.Node, in []arr) (arr, bool) {
 	if len(in) != 2 {
 		return arr{}, false
 	}
@@ -172,7 +171,7 @@ func computeReshape(_ *node, in []arr) (arr, bool) {
 	return in[0].shaped(shape)
 }
 
-func computeExpandDims(_ *node, in []arr) (arr, bool) {
+func computeExpandDims(_ *graphdef.Node, in []arr) (arr, bool) {
 	if len(in) != 2 || len(in[1].ints) != 1 {
 		return arr{}, false
 	}
@@ -186,8 +185,8 @@ func computeExpandDims(_ *node, in []arr) (arr, bool) {
 	return in[0].shaped(slices.Insert(slices.Clone(in[0].shape), int(at), 1))
 }
 
-func computePack(n *node, in []arr) (arr, bool) {
-	if len(in[0].shape) > 0 && n.int("axis", 0) != 0 {
+func computePack(n *graphdef.Node, in []arr) (arr, bool) {
+	if len(in[0].shape) > 0 && n.Int("axis", 0) != 0 {
 		return arr{}, false
 	}
 	out := arr{dtype: in[0].dtype, shape: append([]int64{int64(len(in))}, in[0].shape...)}
@@ -201,7 +200,7 @@ func computePack(n *node, in []arr) (arr, bool) {
 }
 
 // computeConcat joins along the first axis.
-func computeConcat(_ *node, in []arr) (arr, bool) {
+func computeConcat(_ *graphdef.Node, in []arr) (arr, bool) {
 	last := len(in) - 1
 	if last < 1 || len(in[last].ints) != 1 || len(in[0].shape) == 0 {
 		return arr{}, false
@@ -222,21 +221,21 @@ func computeConcat(_ *node, in []arr) (arr, bool) {
 	return out, true
 }
 
-func computeRange(_ *node, in []arr) (arr, bool) {
+func computeRange(_ *graphdef.Node, in []arr) (arr, bool) {
 	if len(in) != 3 || len(in[0].ints) != 1 || len(in[1].ints) != 1 || len(in[2].ints) != 1 || in[2].ints[0] == 0 {
 		return arr{}, false
 	}
 	out := arr{dtype: in[0].dtype}
 	step, to := in[2].ints[0], in[1].ints[0]
-	for v := in[0].ints[0]; (step > 0 && v < to || step < 0 && v > to) && len(out.ints) <= maxComputed; v += step {
+	for v := in[0].ints[0]; (step > 0 && v < to || step < 0 && v > to) && len(out.ints) <= maxElements; v += step {
 		out.ints = append(out.ints, v)
 	}
 	out.shape = []int64{int64(len(out.ints))}
-	return out, len(out.ints) > 0
+	return out, true
 }
 
 // computeFill leaves what is more than a few elements to the network.
-func computeFill(_ *node, in []arr) (arr, bool) {
+func computeFill(_ *graphdef.Node, in []arr) (arr, bool) {
 	const few = 64
 	if len(in) != 2 || in[1].len() != 1 {
 		return arr{}, false
@@ -249,14 +248,14 @@ func computeFill(_ *node, in []arr) (arr, bool) {
 }
 
 // computeGather takes elements along the first axis.
-func computeGather(n *node, in []arr) (arr, bool) {
-	if len(in) == 3 && (len(in[2].ints) != 1 || in[2].ints[0] != 0) || len(in) < 2 || len(in[0].shape) == 0 || n.int("batch_dims", 0) != 0 {
+func computeGather(n *graphdef.Node, in []arr) (arr, bool) {
+	if len(in) == 3 && (len(in[2].ints) != 1 || in[2].ints[0] != 0) || len(in) < 2 || len(in[0].shape) == 0 || n.Int("batch_dims", 0) != 0 {
 		return arr{}, false
 	}
 	row := elements(in[0].shape[1:])
 	var at []int
 	for _, i := range in[1].ints {
-		if i < 0 || i >= in[0].shape[0] || len(at)+row > maxComputed {
+		if i < 0 || i >= in[0].shape[0] || len(at)+row > maxElements {
 			return arr{}, false
 		}
 		for j := range row {
@@ -267,7 +266,7 @@ func computeGather(n *node, in []arr) (arr, bool) {
 }
 
 // computeReduce is of lists, or of everything.
-func computeReduce(n *node, in []arr) (arr, bool) {
+func computeReduce(n *graphdef.Node, in []arr) (arr, bool) {
 	if len(in) != 2 || len(in[0].shape) > 1 || in[0].ints == nil || len(in[0].shape) == 1 && len(in[1].ints) != 1 {
 		return arr{}, false
 	}
@@ -290,18 +289,18 @@ func computeReduce(n *node, in []arr) (arr, bool) {
 		}
 	}
 	out := arr{dtype: in[0].dtype, shape: []int64{}, ints: []int64{v}}
-	if n.flag("keep_dims", false) && len(in[0].shape) == 1 {
+	if n.Flag("keep_dims", false) && len(in[0].shape) == 1 {
 		out.shape = []int64{1}
 	}
 	return out, true
 }
 
-func computeCast(n *node, in []arr) (arr, bool) {
-	d := n.dtype("DstT", tensor.Undefined)
+func computeCast(n *graphdef.Node, in []arr) (arr, bool) {
+	d := n.DType("DstT", tensor.Undefined)
 	return in[0].as(d), d.Size() > 0
 }
 
-func computeInvert(_ *node, in []arr) (arr, bool) {
+func computeInvert(_ *graphdef.Node, in []arr) (arr, bool) {
 	out := arr{dtype: in[0].dtype, shape: in[0].shape, ints: make([]int64, len(in[0].ints))}
 	for i, v := range in[0].ints {
 		if v < 0 || v >= int64(len(out.ints)) {
@@ -312,19 +311,19 @@ func computeInvert(_ *node, in []arr) (arr, bool) {
 	return out, len(out.ints) > 0
 }
 
-func computeTranspose(_ *node, in []arr) (arr, bool) {
+func computeTranspose(_ *graphdef.Node, in []arr) (arr, bool) {
 	if len(in) != 2 {
 		return arr{}, false
 	}
-	perm, ok := permOf(in[1].ints, len(in[0].shape))
+	perm, ok := Perm(in[1].ints, len(in[0].shape))
 	if !ok {
 		return arr{}, false
 	}
 	return arrOf(tensor.Permute(in[0].tensor(), perm...))
 }
 
-// permOf checks an order of axes.
-func permOf(vs []int64, rank int) ([]int, bool) {
+// Perm checks an order of axes.
+func Perm(vs []int64, rank int) ([]int, bool) {
 	seen := make([]bool, rank)
 	var out []int
 	for _, v := range vs {
@@ -340,7 +339,7 @@ func permOf(vs []int64, rank int) ([]int, bool) {
 	return out, len(out) == rank
 }
 
-func computeSelect(_ *node, in []arr) (arr, bool) {
+func computeSelect(_ *graphdef.Node, in []arr) (arr, bool) {
 	if len(in) != 3 || in[0].len() != 1 || !slices.Equal(in[1].shape, in[2].shape) {
 		return arr{}, false
 	}
@@ -350,7 +349,7 @@ func computeSelect(_ *node, in []arr) (arr, bool) {
 	return in[2], true
 }
 
-func computeSlice(_ *node, in []arr) (arr, bool) {
+func computeSlice(_ *graphdef.Node, in []arr) (arr, bool) {
 	if len(in) != 3 || len(in[0].shape) != 1 || len(in[1].ints) != 1 || len(in[2].ints) != 1 {
 		return arr{}, false
 	}
@@ -369,9 +368,9 @@ func computeSlice(_ *node, in []arr) (arr, bool) {
 }
 
 // computeStridedSlice is of lists.
-func computeStridedSlice(n *node, in []arr) (arr, bool) {
+func computeStridedSlice(n *graphdef.Node, in []arr) (arr, bool) {
 	if len(in) != 4 || len(in[0].shape) != 1 || len(in[1].ints) != 1 || len(in[2].ints) != 1 || len(in[3].ints) != 1 || in[3].ints[0] == 0 ||
-		n.int("ellipsis_mask", 0) != 0 || n.int("new_axis_mask", 0) != 0 {
+		n.Int("ellipsis_mask", 0) != 0 || n.Int("new_axis_mask", 0) != 0 {
 		return arr{}, false
 	}
 	size := int64(in[0].len())
@@ -385,7 +384,7 @@ func computeStridedSlice(n *node, in []arr) (arr, bool) {
 		}
 		return max(-1, min(v, size-1))
 	}
-	if n.int("shrink_axis_mask", 0)&1 != 0 {
+	if n.Int("shrink_axis_mask", 0)&1 != 0 {
 		if from < 0 {
 			from += size
 		}
@@ -395,12 +394,12 @@ func computeStridedSlice(n *node, in []arr) (arr, bool) {
 		return in[0].pick([]int64{}, []int{int(from)}), true
 	}
 	from, to = clip(from), clip(to)
-	if n.int("begin_mask", 0)&1 != 0 {
+	if n.Int("begin_mask", 0)&1 != 0 {
 		if from = 0; step < 0 {
 			from = size - 1
 		}
 	}
-	if n.int("end_mask", 0)&1 != 0 {
+	if n.Int("end_mask", 0)&1 != 0 {
 		if to = size; step < 0 {
 			to = -1
 		}
