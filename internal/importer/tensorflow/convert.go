@@ -39,6 +39,7 @@ type converter struct {
 	constants   map[*graphdef.Tensor]string
 	transposed  map[string]string // constants whose axes were moved, by name and order
 	marks       map[string]mark
+	sizeOf      map[string]string // by the name of an input's size, a list of it
 	loops       int
 }
 
@@ -341,6 +342,9 @@ func (c *converter) convert(ctx context.Context) error {
 		return err
 	}
 	for i, o := range ports.outputs {
+		if out[i].name == "" && o.guessed && len(ports.outputs) > 1 {
+			continue // such as a list that was read already
+		}
 		if out[i].name == "" {
 			return stoa.Errorf(stoa.Unsupported, "%s: output %q is no tensor", c.model.file, o.name)
 		}

@@ -112,7 +112,14 @@ func (c *converter) bind(e *env, in port) error {
 			dims[i] = onnx.Named(fmt.Sprintf("%s_%d", in.name, i))
 		}
 	}
-	vs[in.ref.Out] = value{name: c.root.Input(in.name, in.dtype, dims...)}
+	name := c.root.Input(in.name, in.dtype, dims...)
+	vs[in.ref.Out] = value{name: name}
+	for i, d := range dims {
+		if d.Param != "" && c.sizeOf[d.Param] == "" {
+			sizes := c.root.Op(name+"/sizes", "Shape", []string{name})
+			c.sizeOf[d.Param] = c.root.Op(name+"/size", "Slice", []string{sizes, c.root.Ints(int64(i)), c.root.Ints(int64(i) + 1)})
+		}
+	}
 	c.counted[n] = true
 	c.layers[n.Op]++
 	return c.root.Err()

@@ -55,25 +55,21 @@ func (l *list) tensor(k *call, b *build.Builder, elem []onnx.Dim) (string, error
 	}
 	base := l.base
 	if base == "" {
-		if !known(elem) {
+		if !known(elem) && known(l.shape) || elem == nil {
 			elem = l.shape
 		}
 		if !known(elem) && len(l.writes) > 0 {
 			elem = b.Shape(l.writes[0].item)
 		}
-		if !known(elem) || l.size == "" {
-			return "", k.unsupportedf("a list is read before it was written, and the shape of its elements is not known")
-		}
-		size := b.Op(k.Name+"/size", "Reshape", []string{b.Op(k.Name+"/size", "Cast", []string{l.size}, onnx.AInt("to", int64(tensor.Int64))), b.Ints(1)})
-		if len(elem) > 0 {
-			dims := make([]int64, len(elem))
-			for i, d := range elem {
-				dims[i] = d.Value
-			}
-			size = b.Op(k.Name+"/size", "Concat", []string{size, b.Ints(dims...)}, onnx.AInt("axis", 0))
+		size, err := k.elementsSize(l, b, elem)
+		if err != nil {
+			return "", err
 		}
 		zero := tensor.Tensor{DType: l.dtype, Shape: []int64{1}, Data: make([]byte, l.dtype.Size())}
 		base = b.Op(k.Name+"/zeros", "ConstantOfShape", []string{size}, onnx.ATensor("value", zero))
+	}
+	if l.count == 1 && len(l.writes) > 0 { // there is one place only
+		return b.Op(k.Name+"/item", "Unsqueeze", []string{l.writes[len(l.writes)-1].item, b.Ints(0)}), nil
 	}
 	for _, w := range l.writes {
 		if w.index == "" {
@@ -84,6 +80,30 @@ func (l *list) tensor(k *call, b *build.Builder, elem []onnx.Dim) (string, error
 		base = b.Op(k.Name+"/set", "ScatterND", []string{base, at, b.Op(k.Name+"/item", "Unsqueeze", []string{w.item, b.Ints(0)})})
 	}
 	return base, nil
+}
+
+// elementsSize gives the shape of all elements together, before any was written.
+// Sizes that are not known are those of the network's inputs of that name; in a
+// list of one element, which is written before it is read, any will do.
+func (k *call) elementsSize(l *list, b *build.Builder, elem []onnx.Dim) (string, error) {
+	if elem == nil || l.size == "" {
+		return "", k.unsupportedf("a list is read before it was written, and the shape of its elements is not known")
+	}
+	parts := []string{b.Op(k.Name+"/size", "Reshape", []string{b.Op(k.Name+"/size", "Cast", []string{l.size}, onnx.AInt("to", int64(tensor.Int64))), b.Ints(1)})}
+	for _, d := range elem {
+		size, named := k.sizeOf[d.Param]
+		switch {
+		case d.Known():
+			parts = append(parts, b.Ints(d.Value))
+		case named && d.Param != "":
+			parts = append(parts, size)
+		case l.count == 1:
+			parts = append(parts, b.Ints(0))
+		default:
+			return "", k.unsupportedf("a list is read before it was written, and the shape %s of its elements is not known", onnx.DimString(elem))
+		}
+	}
+	return b.Op(k.Name+"/size", "Concat", parts, onnx.AInt("axis", 0)), nil
 }
 
 // joined joins elements that were written one after the other.

@@ -55,19 +55,35 @@ func resize(k *call) ([]value, error) {
 		}
 		perm := onnx.AInts("perm", toFirst(4)...)
 		x = k.op("Transpose", []string{x}, perm)
-		inputs := []string{x, "", ""}
+		y := ""
 		if f, ok := wholeFactors(in[1:3], want); ok {
-			inputs[2] = k.b.Floats(1, 1, f[0], f[1])
+			y = k.op("Resize", []string{x, "", k.b.Floats(1, 1, f[0], f[1])}, resizeAttrs(k.Node)...)
 		} else {
-			sizes := k.cast(k.x(1), tensor.Int64)
-			inputs = append(inputs, k.op("Concat", []string{k.op("Slice", []string{k.op("Shape", []string{x}), k.b.Ints(0), k.b.Ints(2), k.b.Ints(0)}), sizes}, onnx.AInt("axis", 0)))
+			y = k.resizeTo(x, k.cast(k.x(1), tensor.Int64))
 		}
-		y := k.op("Resize", inputs, resizeAttrs(k.Node)...)
 		if k.Op == "ResizeNearestNeighbor" && d == tensor.Undefined {
 			return "", k.invalid("the type of its input is not known")
 		}
 		return k.last("Transpose", []string{y}, onnx.AInts("perm", toLast(4)...)), nil
 	})(k)
+}
+
+// resizeTo makes pictures of a size, channels first.
+func (k *call) resizeTo(x, size string) string {
+	join := func(parts ...string) string { return k.op("Concat", parts, onnx.AInt("axis", 0)) }
+	part := func(s string, from, to int64) string {
+		return k.op("Slice", []string{s, k.b.Ints(from), k.b.Ints(to), k.b.Ints(0)})
+	}
+	shape := k.op("Shape", []string{x})
+	sizes := join(part(shape, 0, 2), size)
+	if k.Op != "ResizeBicubic" {
+		return k.op("Resize", []string{x, "", "", sizes}, resizeAttrs(k.Node)...)
+	}
+	// The runtime moves what turns the axes behind a Resize, and then cannot
+	// make a picture smaller by cubic curves. So each channel is a picture here.
+	single := k.op2("Reshape", x, join(k.b.Ints(-1, 1), part(shape, 2, 4)))
+	y := k.op("Resize", []string{single, "", "", join(part(k.op("Shape", []string{single}), 0, 2), size)}, resizeAttrs(k.Node)...)
+	return k.op2("Reshape", y, sizes)
 }
 
 func (k *call) sizesWanted() []onnx.Dim {

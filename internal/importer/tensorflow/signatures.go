@@ -19,6 +19,8 @@ type port struct {
 	ref   flow.Ref
 	dtype tensor.DType
 	shape []int64 // of an input, as a signature says it; nil: it does not
+	// guessed: nothing names it as an output.
+	guessed bool
 }
 
 // ports are those between which the network lies. Inputs that are not listed are
@@ -208,7 +210,7 @@ func (c *converter) leaves(main *flow.Scope) ([]port, error) {
 			fed = fed || isInput(m)
 			sound = sound && (c.ops[m.Op] != nil || c.definition(m.Op) != nil)
 		}
-		switch p := (port{name: n.Name, ref: flow.Ref{Node: n, Out: 0}}); {
+		switch p := (port{name: n.Name, ref: flow.Ref{Node: n}, guessed: true}); {
 		case !fed:
 		case sound:
 			out = append(out, p)

@@ -101,7 +101,7 @@ func newConverter(m *model, opt importer.Options) *converter {
 	c := &converter{
 		model: m, opt: opt, ops: operators(), root: build.New("tensorflow"), layers: map[string]int{}, counted: map[*flow.Node]bool{},
 		notes: map[string]bool{}, known: map[string]bool{}, scopes: map[string]*flow.Scope{}, constants: map[*graphdef.Tensor]string{},
-		transposed: map[string]string{}, marks: map[string]mark{},
+		transposed: map[string]string{}, marks: map[string]mark{}, sizeOf: map[string]string{},
 	}
 	c.budget = 8*m.size + 64<<20
 	return c

@@ -73,7 +73,7 @@ def add(case, rnd):
     case("einsum", lambda a, b: raw.Einsum(inputs=[a, b], equation="abc,acd->abd"), m, n)
     case("einsum_dots", lambda a: raw.Einsum(inputs=[a, tf.constant(rnd(4, 2, 3))], equation="...c,cde->...de"), m)
     case("tensordot", lambda a: tf.tensordot(a, tf.constant(rnd(4, 2)), axes=[[2], [0]]), m)
-    case("l2loss", lambda a: raw.L2Loss(t=a), x, free=False)
+    case("l2loss", lambda a: a * raw.L2Loss(t=a), x, free=False)
     case("l2_normalize", lambda a: tf.nn.l2_normalize(a, axis=1), x)
 
     z = rnd(2, 3, 4)

@@ -8,6 +8,9 @@ Q
 
 L2LossL2Lossx0*
 T0
-%
-IdentityIdentityL2Loss*
+
+mulMulx0L2Loss*
+T0
+"
+IdentityIdentitymul*
 T0"ª
