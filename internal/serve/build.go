@@ -22,6 +22,10 @@ import (
 	"github.com/stoa-project/stoa/internal/importer/cntk"
 	"github.com/stoa-project/stoa/internal/importer/keras"
 	"github.com/stoa-project/stoa/internal/importer/tensorflow"
+<<<<<<< HEAD
+=======
+	"github.com/stoa-project/stoa/internal/importer/torch"
+>>>>>>> main
 	"github.com/stoa-project/stoa/internal/importer/torch7"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/sandbox"
@@ -38,6 +42,10 @@ func Plugs() []importer.Plug {
 		cntk.Plug{},
 		keras.Plug{},
 		tensorflow.Plug{},
+<<<<<<< HEAD
+=======
+		torch.Plug{},
+>>>>>>> main
 		torch7.Plug{},
 	}
 }

@@ -16,6 +16,10 @@ import (
 	"github.com/stoa-project/stoa/internal/format/npy"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/importer/caffe/caffetest"
+<<<<<<< HEAD
+=======
+	"github.com/stoa-project/stoa/internal/importer/importtest"
+>>>>>>> main
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/serve"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -117,7 +121,11 @@ func TestCases(t *testing.T) {
 func allJobs(t testing.TB) []job {
 	t.Helper()
 	var jobs []job
+<<<<<<< HEAD
 	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "tensorflow", "torch7"} {
+=======
+	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "pytorch", "tensorflow", "torch7"} {
+>>>>>>> main
 		files, err := filepath.Glob(filepath.Join(assets, framework, "*", "meta.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -142,6 +150,10 @@ func allJobs(t testing.TB) []job {
 					t.Fatalf("%s, case %s: %v", name, c.ID, err)
 				}
 				j.name = name + "/" + c.ID
+				if framework == "pytorch" {
+					jobs = append(jobs, torchJobs(t, j)...)
+					continue
+				}
 				jobs = append(jobs, j)
 			}
 		}
@@ -307,6 +319,9 @@ func (j job) run(t *testing.T) (float64, error) {
 	}
 	out := t.TempDir()
 	if _, err := im.Write(out); err != nil {
+		return 0, err
+	}
+	if err := importtest.Keep(im, j.name); err != nil {
 		return 0, err
 	}
 	// Some cases do not say what the file calls its one input and output.

@@ -108,7 +108,7 @@ func sight(data []byte) string {
 		return ""
 	case kind == "CompositeFunction" && keys["root"] && keys["primitive_functions"]:
 		return kind
-	case keys["Learner"] || keys["TrainerState"] || keys["trainer_state"]:
+	case keys["Learners"] || keys["Learner"] || keys["TrainerState"] || keys["trainer_state"]:
 		return "checkpoint"
 	}
 	return ""

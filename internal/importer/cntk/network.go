@@ -116,7 +116,7 @@ func (n *network) newFunction(d dict) (*function, error) {
 	}
 	if kind := d.str("type"); kind != "PrimitiveFunction" {
 		// A function written by the user, whose code is not in the file.
-		f.op, f.block = opUser, d.str("user_defined_state")
+		f.op, f.block = opUser, d.dict("user_defined_state").str("op_name")
 		if f.block == "" {
 			f.block = kind
 		}

@@ -174,7 +174,7 @@ func (c *converter) splice(f *function, in []value) (value, error) {
 		return out, err
 	}
 	axis := c.lead(out) + rank - 1 - int(at)
-	target := c.expandTo(f, in, out, axis)
+	target := c.expandTo(in, out, axis)
 	for i, v := range in {
 		if target[i] != "" {
 			names[i] = c.op(f, "Expand", []string{c.spread(v, out), target[i]})
@@ -185,7 +185,7 @@ func (c *converter) splice(f *function, in []value) (value, error) {
 
 // expandTo gives, for each tensor that is smaller than the others along an axis
 // other than the one they are joined along, the shape to expand it to.
-func (c *converter) expandTo(f *function, in []value, out value, along int) []string {
+func (c *converter) expandTo(in []value, out value, along int) []string {
 	target := make([]string, len(in))
 	rank := c.lead(out) + out.rank
 	for i, v := range in {

@@ -306,7 +306,7 @@ func (c *converter) pooling(f *function, in []value) (value, error) {
 	}
 	// Axes that no window slides over are taken as channels.
 	from := x.rank - len(shape)
-	for from < x.rank-1 && kernel[from] == 1 && w.Stride[from] == 1 && !(w.lower[from] > 0 || w.upper[from] > 0) {
+	for from < x.rank-1 && kernel[from] == 1 && w.Stride[from] == 1 && w.lower[from] == 0 && w.upper[from] == 0 {
 		from++
 	}
 	average := f.attrs.int("poolingType", 0) == 1
