@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -47,7 +49,7 @@ type body struct {
 	*loop
 	sub    *build.Builder
 	inside []string // by variable, its name in the body
-	node   *onnx.Node
+	made   *onnx.Node
 	// What the node gives: variables that are carried, then lists of which each
 	// round gives a part.
 	carried, scanned []int
@@ -58,7 +60,7 @@ type body struct {
 // build makes the body.
 func (l *loop) build() (*body, error) {
 	l.loops++
-	m := &body{loop: l, sub: l.b.Sub(l.Name), inside: make([]string, len(l.init)), node: &onnx.Node{Name: l.Name, Op: "Loop"}}
+	m := &body{loop: l, sub: l.b.Sub(l.Name), inside: make([]string, len(l.init)), made: &onnx.Node{Name: l.Name, Op: "Loop"}}
 	// No name of TensorFlow has such a sign in it.
 	prefix := fmt.Sprintf("loop#%d/", l.loops)
 	m.sub.Input(prefix+"round", tensor.Int64)
@@ -71,7 +73,7 @@ func (l *loop) build() (*body, error) {
 		m.bad = true
 		return m, nil
 	}
-	m.node.Inputs = []string{"", l.scalarBool(l.b, before[0].name)}
+	m.made.Inputs = []string{"", l.scalarBool(l.b, before[0].name)}
 	vars := slices.Clone(l.init)
 	for i := range l.init {
 		if l.role[i] == carried {
@@ -138,7 +140,7 @@ func (m *body) enter(i int, prefix string) (value, error) {
 	name := m.sub.Input(fmt.Sprintf("%s%d", prefix, i), t, shape...)
 	m.inside[i] = name
 	m.carried = append(m.carried, i)
-	m.node.Inputs = append(m.node.Inputs, start)
+	m.made.Inputs = append(m.made.Inputs, start)
 	if v.list == nil {
 		return value{name: name}, nil
 	}
@@ -207,22 +209,22 @@ func (m *body) counts(index string, e *env) bool {
 		return false
 	}
 	first, ok := m.constant(m.init[i].name)
-	if v := intsOf(first); !ok || len(v) != 1 || v[0] != 0 {
+	if v := arith.Ints(first); !ok || len(v) != 1 || v[0] != 0 {
 		return false
 	}
-	n := through(m.body.outs[i]).node
+	n := flow.Through(m.body.outs[i]).Node
 	if n.Op != "Add" && n.Op != "AddV2" {
 		return false
 	}
 	found, one := false, false
-	for _, r := range n.inputs {
-		vs, _ := e.lookup(r.node)
-		if r.out >= len(vs) {
+	for _, r := range n.In {
+		vs, _ := e.lookup(r.Node)
+		if r.Out >= len(vs) {
 			return false
 		}
-		found = found || vs[r.out].name == index
-		if t, ok := m.constant(vs[r.out].name); ok {
-			v := intsOf(t)
+		found = found || vs[r.Out].name == index
+		if t, ok := m.constant(vs[r.Out].name); ok {
+			v := arith.Ints(t)
 			one = one || len(v) == 1 && v[0] == 1
 		}
 	}
@@ -241,19 +243,19 @@ func (m *body) close(cond string) error {
 	if err != nil {
 		return err
 	}
-	m.node.Attrs = []onnx.Attribute{onnx.AGraph("body", g)}
+	m.made.Attrs = []onnx.Attribute{onnx.AGraph("body", g)}
 	return nil
 }
 
 // finish puts the loop into the graph around it.
 func (m *body) finish() ([]value, error) {
 	for range len(m.carried) + len(m.scanned) {
-		m.node.Outputs = append(m.node.Outputs, m.Name)
+		m.made.Outputs = append(m.made.Outputs, m.Name)
 	}
-	if len(m.node.Outputs) == 0 {
+	if len(m.made.Outputs) == 0 {
 		return slices.Clone(m.init), nil
 	}
-	names := m.b.Add(m.node)
+	names := m.b.Add(m.made)
 	out := slices.Clone(m.init)
 	for j, i := range m.carried {
 		if in := m.init[i].list; in != nil {
