@@ -19,6 +19,8 @@ func joinOps() map[string]operator {
 		}},
 		"vstack":           {"tensors", func(c *converter, a *args) value { return c.concat(a.tens("tensors"), 0) }},
 		"split":            {"self split_size dim", split},
+		"unsafe_split":     {"self split_size dim", split},
+		"unsafe_chunk":     {"self chunks dim", chunk},
 		"split_with_sizes": {"self split_size dim", split},
 		"chunk":            {"self chunks dim", chunk},
 		"tensor_split":     {"self chunks dim", tensorSplit},
@@ -69,6 +71,7 @@ func (c *converter) concat(ts []*ten, axis int) *ten {
 		if i > 0 && len(s) == len(shape) {
 			for k := range s {
 				if k != axis && !c.compareEach(s[k], shape[k]) {
+					c.unify(s[k], shape[k])
 					c.contradict("tensors of %s and %s are put behind each other along axis %d", c.shapeText(ts[0]), c.shapeText(x), axis)
 				}
 			}
@@ -347,6 +350,7 @@ func (c *converter) together(ts []*ten) []value {
 			if s[k] == int64(1) {
 				s[k] = out[i]
 			} else if out[i] != int64(1) && !c.compareEach(s[k], out[i]) {
+				c.unify(s[k], out[i])
 				c.contradict("sizes %s and %s do not fit together", c.print(s[k]), c.print(out[i]))
 			}
 		}

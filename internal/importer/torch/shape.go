@@ -19,8 +19,7 @@ func shapeOps() map[string]operator {
 		}},
 		"t":       {"self", reversed},
 		"numpy_T": {"self", reversed},
-		"prim.T":  {"self", reversed},
-		"prim.mT": {"self", func(c *converter, a *args) value { x := a.ten("self"); return c.swap(x, c.rank(x)-2, c.rank(x)-1) }},
+		"mT":      {"self", func(c *converter, a *args) value { x := a.ten("self"); return c.swap(x, c.rank(x)-2, c.rank(x)-1) }},
 		"movedim": {"self source destination", moveDim},
 		"squeeze": {"self dim", squeeze},
 		"unsqueeze": {"self dim", func(c *converter, a *args) value {
@@ -372,6 +371,7 @@ func (c *converter) expand(x *ten, sizes []value) *ten {
 			if n, ok := v.(int64); ok {
 				c.require(x, i-more, n)
 			}
+			c.unify(d, v)
 			c.contradict("axis %d of a tensor of %s is expanded to %s", i-more, c.shapeText(x), c.print(v))
 		}
 		same = false
@@ -384,8 +384,10 @@ func (c *converter) expand(x *ten, sizes []value) *ten {
 
 func repeat(c *converter, a *args) value {
 	x := a.ten("self")
-	by := a.sizes("repeats")
-	if a.has("dims") {
+	var by []value
+	if a.has("repeats") {
+		by = a.sizes("repeats")
+	} else {
 		by = a.sizes("dims")
 		for len(by) < c.rank(x) {
 			by = append([]value{int64(1)}, by...)

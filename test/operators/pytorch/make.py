@@ -174,8 +174,8 @@ n = (x * 5).long()
 i = n.int()
 return (torch.abs(n), -n, torch.sign(n), torch.relu(n), torch.floor_divide(n, 3), n % 3, torch.remainder(n, -3), n // 2, n / 2, n * 2 + 1, n.float() / 3,
   torch.maximum(n, n * 0), torch.clamp(n, -2, 2), n + x, n * 1.5, torch.div(n, 2, rounding_mode="trunc"), torch.div(n, 2, rounding_mode="floor"),
-  torch.pow(n, 2), n == i, torch.sqrt(torch.abs(n)), torch.sum(n), torch.cumsum(n, 1), torch.prod(n, 1), (n > 0).sum(), torch.exp(n), torch.fmod(n, 3))
-""")
+  torch.pow(n, 2), n == i, torch.sqrt(torch.abs(n)), torch.sum(n).view(1), torch.cumsum(n, 1), torch.prod(n, 1), (n > 0).sum().view(1), torch.exp(n), torch.fmod(n, 3))
+""", free=False)
 
 # Activations.
 code("activations", """
@@ -224,16 +224,16 @@ code("products", """
 a = x.transpose(1, 2)
 v = torch.arange(4, dtype=torch.float32)
 return (torch.matmul(x, a), torch.bmm(x, a), torch.baddbmm(torch.ones(2, 3, 3), x, a, beta=0.5, alpha=2.0), x[0].mm(a[0]), torch.addmm(torch.ones(3), x[0], a[0]),
-  torch.matmul(x, v), torch.mv(x[0], v), torch.dot(v, v), torch.outer(v, x[0, 0]), x @ a, torch.inner(v, v), torch.addmv(torch.ones(3), x[0], v))
+  torch.matmul(x, v), torch.mv(x[0], v), torch.dot(v, v).view(1), torch.outer(v, x[0, 0]), x @ a, torch.inner(v, v).view(1), torch.addmv(torch.ones(3), x[0], v))
 """, free=False)
 code("einsums", """
 a = x.transpose(1, 2)
-return (torch.einsum("bij,bjk->bik", [x, a]), torch.einsum("bij->bji", [x]), torch.einsum("bij,bij->b", [x, x]), torch.einsum("bij, bkj", [x, x]))
-""")
+return (torch.einsum("bij,bjk->bik", [x, a]), torch.einsum("bij->bji", [x]), torch.einsum("bij,bij->b", [x, x]), torch.einsum("bij, bkj", [x, x]).view(9))
+""", free=False)
 code("distances", """
 y = x * x + 0.5
-return (F.cosine_similarity(x, y, 1), F.cosine_similarity(x, y, -1), F.pairwise_distance(x, y), F.pairwise_distance(x, y, 1.0, 1e-6, True), torch.norm(x),
-  torch.norm(x, 2, 1), torch.norm(x, 1, 1), x.norm(3.0, [1, 2], True), torch.linalg.vector_norm(x, 2.0, [1]), torch.linalg.norm(x[0, 0]),
+return (F.cosine_similarity(x, y, 1), F.cosine_similarity(x, y, -1), F.pairwise_distance(x, y), F.pairwise_distance(x, y, 1.0, 1e-6, True), torch.norm(x).view(1),
+  torch.norm(x, 2, 1), torch.norm(x, 1, 1), x.norm(3.0, [1, 2], True), torch.linalg.vector_norm(x, 2.0, [1]), torch.linalg.norm(x[0, 0]).view(1),
   torch.linalg.vector_norm(x, float("inf"), [1, 2]))
 """, free=False)
 both("linear", lambda: nn.Linear(4, 3), (2, 4))
@@ -352,11 +352,11 @@ return (a, d)
 code("reshapes", """
 b = x.size(0)
 return (x.view(b, -1), x.view(-1, 12), x.reshape(b, 4, 3), x.flatten(1), torch.flatten(x, 0, 1), x.unflatten(2, [2, 2]), x.view(b, 3, 2, -1), x.reshape(-1),
-  x.view(x.shape[0] * 3, 4), x.view_as(x), x.reshape_as(x), x[0].flatten(), torch.flatten(x, 1, 1), x.view(x.size()), x.reshape(3, b, 4))
+  x.view(x.shape[0] * 3, 4), x.view_as(x), x.reshape_as(x), torch.flatten(x, 1, 1), x.view(x.size()), x.reshape(3, b, 4).view(-1, 12))
 """)
 code("orders", """
-return (x.permute(2, 0, 1), x.transpose(1, 2), torch.swapaxes(x, 0, 2), x.swapdims(1, 2), x[0].t(), x.movedim(0, 2), torch.movedim(x, [0, 1], [1, 2]), torch.moveaxis(x, 1, 0),
-  x.mT, x[0].T, x.contiguous(), x.clone(), x.detach())
+return (x.permute(0, 2, 1), x.transpose(1, 2), torch.swapaxes(x, 0, 2) .transpose(0, 2), x.swapdims(1, 2), x.movedim(1, 2), torch.movedim(x, [0, 1], [1, 2]).transpose(0, 1), torch.moveaxis(x, 1, 2),
+  x.mT, x.view(-1, 12).t().t(), x.view(-1, 12).T.t(), x.contiguous(), x.clone(), x.detach())
 """)
 code("squeezes", """
 y = x.unsqueeze(1)
@@ -373,7 +373,7 @@ t = torch.arange(4, dtype=torch.float32).view(1, 1, 4)
 return (t.expand(b, 2, 4), torch.cat([t.expand(b, -1, -1), x], 1), t.repeat(b, 1, 1), x.repeat(1, 2, 1), t.repeat_interleave(b, 0))
 """)
 code("types", """
-return (x.float(), x.double(), x.half(), x.long(), x.int(), x.to(torch.bool), x.to(torch.float64), x.to(torch.int32), x.type_as(x.double()), x.to(x.long()), x.to("cpu"), x.to(torch.device("cpu"), torch.float32), x.cpu())
+return (x.float(), x.double(), x.half().float(), x.long(), x.int(), x.to(torch.bool), x.to(torch.float64), x.to(torch.int32), x.type_as(x.double()), x.to(x.long()), x.to("cpu"), x.to(torch.device("cpu"), torch.float32), x.cpu())
 """)
 code("triangles", """
 return (torch.tril(x), torch.triu(x), torch.tril(x, 1), torch.triu(x, -1), torch.triu(x > 0, 1), torch.diagonal(x[:, :, :3], 0, 1, 2))
@@ -390,11 +390,11 @@ c, d, e = torch.unbind(x, 1)
 f = torch.split(x, 2, 1)
 g, h = torch.split(x, [1, 3], 2)
 i = torch.tensor_split(x, 3, 2)
-return (torch.cat([a, b], 2), torch.cat([x, x * 2], 1), torch.stack([c, d], 0), torch.stack([c, d], -1), f[0], f[1], g, h, torch.hstack([x, x]), torch.concat([x, x], 2),
-  i[0], i[2], torch.vstack([e, e]), x.chunk(3, 2)[1], x.split(3, 2)[1])
+return (torch.cat([a, b], 2), torch.cat([x, x * 2], 1), torch.stack([c, d], 1), torch.stack([c, d], -1), f[0], f[1], g, h, torch.hstack([x, x]), torch.concat([x, x], 2),
+  i[0], i[2], torch.vstack([e.t(), e.t()]).t(), x.chunk(3, 2)[1], x.split(3, 2)[1])
 """)
 code("slices", """
-return (x[0], x[:, 1], x[:, -1], x[:, :, 1:3], x[:, :, ::2], x[:, 1:, :-1], x[:, None], x[..., 0], x[:, :, -2:], x.narrow(2, 1, 2), x.select(1, 2), x[-1], x[:, :100], torch.select(x, 2, -2))
+return (x[:, 1], x[:, -1], x[:, :, 1:3], x[:, :, ::2], x[:, 1:, :-1], x[:, None], x[..., 0], x[:, :, -2:], x.narrow(2, 1, 2), x.select(1, 2), x[:, :100], torch.select(x, 2, -2))
 """)
 code("slice_writes", """
 y = x.clone()
@@ -419,7 +419,7 @@ return (y, z, w, v, q, x.clone().zero_(), torch.select_scatter(x, x[:, 0] * 2, 1
 code("grids", """
 a, b = torch.meshgrid([torch.arange(3), torch.arange(4)], indexing="ij")
 c, d = torch.meshgrid([torch.arange(3), torch.arange(4)], indexing="xy")
-return (a + x, b * x, c.t() + x, d)
+return (a + x, b * x, c.t() + x, d.t() * x)
 """)
 
 # Elements chosen by tensors.
@@ -455,8 +455,8 @@ return (v, i, w, j, s, k, t, l, torch.argsort(x, 1), x.argsort(2, True), F.one_h
 
 # Many to one.
 code("reduces", """
-return (x.sum(), x.sum(1), x.sum([1, 2], True), x.mean(), x.mean(1), x.mean([1, 2]), x.mean(-1, True), torch.prod(x, 1), torch.prod(x), x.amax([1]), x.amin([1, 2], True), x.max(), x.min(),
-  x.argmax(), x.argmax(1), x.argmin(2, True), (x > 0).any(), (x > 0).all(1), (x > 1).any(1), torch.std(x), x.std(1), x.var(1, False), torch.var(x, [1, 2], True, True), torch.var(x, False),
+return (x.sum().view(1), x.sum(1), x.sum([1, 2], True), x.mean().view(1), x.mean(1), x.mean([1, 2]), x.mean(-1, True), torch.prod(x, 1), torch.prod(x).view(1), x.amax([1]), x.amin([1, 2], True), x.max().view(1), x.min().view(1),
+  x.argmax().view(1), x.argmax(1), x.argmin(2, True), (x > 0).any().view(1), (x > 0).all(1), (x > 1).any(1), torch.std(x).view(1), x.std(1), x.var(1, False), torch.var(x, [1, 2], True, True), torch.var(x, False).view(1),
   torch.cumsum(x, 2), torch.count_nonzero(x > 0, [1]), x.sum(1, dtype=torch.float64), torch.mean(x, [1], dtype=torch.float64), torch.frobenius_norm(x, [1, 2]))
 """, free=False)
 code("reduces_free", """
@@ -467,7 +467,7 @@ c, d = torch.std_mean(x, [1], False, True)
 return (x.mean(1), x.sum(-1), v, i, w, j, a, b, c, d, x.std(1), x.argmax(1))
 """)
 code("losses", """
-return (F.mse_loss(x, x * 2), F.mse_loss(x, x * 2, reduction="sum"), F.l1_loss(x, x * 2, reduction="none"), F.l1_loss(x, x * 2))
+return (F.mse_loss(x, x * 2).view(1), F.mse_loss(x, x * 2, reduction="sum").view(1), F.l1_loss(x, x * 2, reduction="none"), F.l1_loss(x, x * 2).view(1))
 """, free=False)
 
 # Tensors of numbers.
@@ -475,7 +475,7 @@ code("creates", """
 b = x.size(0)
 return (torch.zeros([b, 2]) + 1, torch.ones([2, 3]), torch.full([b, 2], 3.5), torch.zeros_like(x), torch.ones_like(x), torch.full_like(x, 2), x.new_zeros([2]), x.new_ones([b, 1]), x.new_full([2], 7.0),
   torch.arange(5), torch.arange(1, 6), torch.arange(1, 2, 0.25), torch.arange(x.size(1)), torch.arange(b), torch.arange(b * 2, dtype=torch.float32), torch.arange(1, b * 2 + 1, 2), torch.linspace(0, 1, 5), torch.linspace(0, 1, x.size(2)), torch.eye(3), torch.eye(2, 3),
-  torch.tensor([[1, 2], [3, 4]]), torch.tensor(2.5), torch.tensor([1.5, 2.0]), torch.as_tensor(3), torch.empty([2]) * 0, torch.empty_like(x) * 0, x.new_empty([1]) * 0)
+  torch.tensor([[1, 2], [3, 4]]), torch.tensor(2.5) + x, torch.tensor([1.5, 2.0]), torch.as_tensor(3) * x, torch.empty([2]) * 0, torch.empty_like(x) * 0, x.new_empty([1]) * 0)
 """, free=False)
 code("creates_free", """
 b = x.size(0)
