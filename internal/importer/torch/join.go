@@ -17,13 +17,10 @@ func joinOps() map[string]operator {
 			ts := a.tens("tensors")
 			return c.concat(ts, min(1, c.rank(ts[0])-1))
 		}},
-		"vstack":           {"tensors", func(c *converter, a *args) value { return c.concat(a.tens("tensors"), 0) }},
-		"split":            {"self split_size dim", split},
-		"unsafe_split":     {"self split_size dim", split},
-		"unsafe_chunk":     {"self chunks dim", chunk},
-		"split_with_sizes": {"self split_size dim", split},
-		"chunk":            {"self chunks dim", chunk},
-		"tensor_split":     {"self chunks dim", tensorSplit},
+		"vstack":       {"tensors", func(c *converter, a *args) value { return c.concat(a.tens("tensors"), 0) }},
+		"split":        {"self split_size dim", split},
+		"chunk":        {"self chunks dim", chunk},
+		"tensor_split": {"self chunks dim", tensorSplit},
 		"unbind": {"self dim", func(c *converter, a *args) value {
 			x := a.ten("self")
 			return &list{c.unbind(x, a.axis("dim", c.rank(x), 0))}
@@ -40,15 +37,13 @@ func joinOps() map[string]operator {
 		"fill":              {"self value", fill},
 		"zero":              {"self", fill},
 	}
-	for _, name := range []string{"cat", "concat", "concatenate"} {
-		out[name] = operator{"tensors dim", func(c *converter, a *args) value {
-			ts := a.tens("tensors")
-			if len(ts) == 0 {
-				c.fail(stoa.Invalid, "no tensors are put together")
-			}
-			return c.concat(ts, a.axis("dim", c.rank(ts[0]), 0))
-		}}
-	}
+	out["cat"] = operator{"tensors dim", func(c *converter, a *args) value {
+		ts := a.tens("tensors")
+		if len(ts) == 0 {
+			c.fail(stoa.Invalid, "no tensors are put together")
+		}
+		return c.concat(ts, a.axis("dim", c.rank(ts[0]), 0))
+	}}
 	return out
 }
 
