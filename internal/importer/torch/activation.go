@@ -49,10 +49,6 @@ func activations() map[string]operator {
 		"_log_softmax": {"self dim half_to_float", softmax("LogSoftmax")},
 		"logit":        {"self eps", logit},
 	}
-	for _, name := range []string{"feature_dropout", "alpha_dropout", "feature_alpha_dropout"} {
-		out[name] = out["dropout"]
-	}
-	out["special_softmax"], out["special_log_softmax"] = out["softmax"], out["log_softmax"]
 	return out
 }
 

@@ -45,7 +45,8 @@ type spec struct {
 	dims  []int64 // -1: free; nil: not known
 	names []string
 	told  bool
-	ranks []int // those that may still be tried
+	ranks []int          // those that may still be tried
+	same  map[int]string // axes that are the same as another input's, by its name
 }
 
 // trial says which sizes are tried for what is free.
@@ -214,6 +215,15 @@ func learn(specs []spec, d demand) bool {
 		return true
 	}
 	changed := false
+	for axis, name := range d.same {
+		if s.same[axis] != name {
+			s.same = maps.Clone(s.same)
+			if s.same == nil {
+				s.same = map[int]string{}
+			}
+			s.same[axis], changed = name, true
+		}
+	}
 	for axis, n := range d.dims {
 		if axis < len(s.dims) && s.dims[axis] < 0 {
 			s.dims[axis], changed = n, true
@@ -464,6 +474,15 @@ func (c *converter) makeInput(name string, specs []spec, t trial) value {
 // freeDim names a free dimension and gives the sizes that are tried for it.
 func (c *converter) freeDim(at, axis int, s spec, t trial) (*num, onnx.Dim) {
 	name := s.names[axis]
+	if same, ok := s.same[axis]; ok {
+		for _, in := range c.inputs[:at] {
+			for i, d := range in.dims {
+				if d.Param == same {
+					return in.free[i], d
+				}
+			}
+		}
+	}
 	if name == "batch" {
 		return &num{n: batchSizes}, onnx.Named(name)
 	}
@@ -536,7 +555,7 @@ func (p *plan) advise(err error, specs []spec) error {
 	if len(open) == 0 {
 		return err
 	}
-	return stoa.Wrap(stoa.KindOf(err), err, "%s. Files of TorchScript do not say what shape their inputs have, and it could not be found out: give it, with -1 for what is free, as in model.shapes in stoa.yaml or --shape %s=1,3,224,224",
+	return stoa.Errorf(stoa.KindOf(err), "%s. Files of TorchScript do not say what shape their inputs have, and it could not be found out: give it, with -1 for what is free, as in model.shapes in stoa.yaml or --shape %s=1,3,224,224",
 		stoa.AsError(err).Msg, open[0])
 }
 
