@@ -151,7 +151,11 @@ func Run(ctx context.Context, args []string, env Env, deps Deps) int {
 		fmt.Fprintf(env.Stderr, "stoa: %s\n", usage.msg)
 		return ExitUsage
 	}
-	if errors.As(err, new(silentError)) {
+	unsupported := errors.As(err, new(unsupportedError))
+	switch silent := errors.As(err, new(silentError)); {
+	case silent && unsupported:
+		return ExitUnsupported
+	case silent:
 		return ExitFailed
 	}
 	var known *stoa.Error
@@ -160,7 +164,7 @@ func Run(ctx context.Context, args []string, env Env, deps Deps) int {
 		return ExitUsage
 	}
 	printError(ctx, env.Stderr, err)
-	if errors.As(err, new(unsupportedError)) {
+	if unsupported {
 		return ExitUnsupported
 	}
 	return ExitFailed

@@ -22,6 +22,7 @@ import (
 	"github.com/stoa-project/stoa/internal/cli"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/importer/caffe"
+	"github.com/stoa-project/stoa/internal/importer/torch7"
 	"github.com/stoa-project/stoa/internal/manifest"
 )
 
@@ -46,7 +47,7 @@ func runStoa() int {
 func fakeDeps() cli.Deps {
 	return cli.Deps{
 		Version: "1.2.3",
-		Plugs:   []importer.Plug{importer.ONNX{}, caffe.Plug{}},
+		Plugs:   []importer.Plug{importer.ONNX{}, caffe.Plug{}, torch7.Plug{}},
 		CheckONNX: func(_ context.Context, _ string, cases []importer.Case) ([]importer.Comparison, error) {
 			var out []importer.Comparison
 			for _, c := range cases {

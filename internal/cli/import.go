@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,6 +22,46 @@ type importFlags struct {
 	checks          []string
 	checkWith       string
 	blobs           []string
+	open            openFlags
+}
+
+// openFlags say what a model's files leave open.
+type openFlags struct {
+	shapes    []string
+	signature string
+	training  bool
+}
+
+func (f *openFlags) add(c *cobra.Command) {
+	fl := c.Flags()
+	fl.StringArrayVar(&f.shapes, "shape", nil, "INPUT=SIZES: the shape of an input that the files do not tell, such as x=-1,3,224,224 where -1 is free; may be repeated")
+	fl.StringVar(&f.signature, "signature", "", "which signature of a SavedModel, where it has several (TensorFlow)")
+	fl.BoolVar(&f.training, "training", false, "compute as in training, with statistics of the batch, where the network was saved so (Torch7)")
+}
+
+// set lets the flags that are there override what a manifest said.
+func (f *openFlags) set(o *importer.Options) error {
+	for _, s := range f.shapes {
+		name, sizes, ok := strings.Cut(s, "=")
+		var shape []int64
+		for word := range strings.SplitSeq(sizes, ",") {
+			n, err := strconv.ParseInt(strings.TrimSpace(word), 10, 64)
+			ok = ok && err == nil && (n > 0 || n == -1)
+			shape = append(shape, n)
+		}
+		if !ok || name == "" {
+			return usagef("--shape %s: write INPUT=SIZES, such as x=-1,3,224,224 where -1 is free", s)
+		}
+		if o.Shapes == nil {
+			o.Shapes = map[string][]int64{}
+		}
+		o.Shapes[name] = shape
+	}
+	if f.signature != "" {
+		o.Signature = f.signature
+	}
+	o.Training = o.Training || f.training
+	return nil
 }
 
 func (a *app) importCommand() *cobra.Command {
@@ -50,9 +92,18 @@ dot, dash or underscore is an underscore.`,
 	fl.StringArrayVar(&f.checks, "check", nil, "IN.npy=OUT.npy: run the result on IN and compare with OUT; several inputs or outputs with commas, in the network's order; may be repeated")
 	fl.StringVar(&f.checkWith, "check-with", "", "COMMAND that computes what is right: it reads npy files and writes npy files")
 	fl.StringArrayVar(&f.blobs, "blob", nil, "LAYER.INDEX=FILE.npy: replace a layer's weights (Caffe); may be repeated")
+	f.open.add(c)
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		done, err := a.importAndCheck(c.Context(), args, f)
+		if refused, ok := errors.AsType[*importer.RefusedError](err); ok {
+			if *asJSON {
+				if err := printJSON(a.env.Stdout, refused.Report); err != nil {
+					return err
+				}
+			}
+			return a.refused(refused)
+		}
 		if err != nil {
 			return err
 		}
@@ -68,6 +119,15 @@ dot, dash or underscore is an underscore.`,
 		return err
 	}
 	return c
+}
+
+// refused lists what of a network is not supported, a line each.
+func (a *app) refused(r *importer.RefusedError) error {
+	fmt.Fprintf(a.env.Stderr, "stoa: %s: nothing was written, since this is not supported:\n", strings.Join(r.Report.Files, ", "))
+	for _, what := range r.Report.Unsupported {
+		fmt.Fprintf(a.env.Stderr, "  %s\n", what)
+	}
+	return unsupportedError{silentError{}}
 }
 
 // importAndCheck does the whole of stoa import.
@@ -149,7 +209,7 @@ func (a *app) importTo(ctx context.Context, src *source, opt importer.Options, o
 	defer done()
 	im, err := importer.Import(ctx, a.deps.Plugs, fsys, opt)
 	if err != nil {
-		if stoa.KindOf(err) == stoa.Unsupported {
+		if stoa.KindOf(err) == stoa.Unsupported && !errors.As(err, new(*importer.RefusedError)) {
 			err = unsupportedError{err}
 		}
 		return importer.Report{}, err
@@ -176,7 +236,7 @@ func setImportOptions(o *importer.Options, f importFlags) error {
 		}
 		o.Blobs[layer] = file
 	}
-	return nil
+	return f.open.set(o)
 }
 
 func parseCases(checks []string) ([]importer.Case, error) {

@@ -5,12 +5,13 @@ import (
 	"strings"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/sketch"
 )
 
 // infer makes the manifest that a model's files suggest, as text.
-func (a *app) infer(ctx context.Context, src *source, name string) (string, error) {
-	s, err := a.sketch(ctx, src, name)
+func (a *app) infer(ctx context.Context, src *source, name string, opt importer.Options) (string, error) {
+	s, err := a.sketch(ctx, src, name, opt)
 	if err != nil {
 		return "", err
 	}
@@ -19,7 +20,7 @@ func (a *app) infer(ctx context.Context, src *source, name string) (string, erro
 
 // sketch makes the manifest that a model's files suggest. A network that is not
 // supported in all its parts is refused.
-func (a *app) sketch(ctx context.Context, src *source, name string) (sketch.Sketch, error) {
+func (a *app) sketch(ctx context.Context, src *source, name string, opt importer.Options) (sketch.Sketch, error) {
 	if len(a.deps.Plugs) == 0 {
 		return sketch.Sketch{}, missing("importer")
 	}
@@ -28,7 +29,8 @@ func (a *app) sketch(ctx context.Context, src *source, name string) (sketch.Sket
 		return sketch.Sketch{}, err
 	}
 	defer done()
-	s, err := sketch.Of(ctx, a.deps.Plugs, fsys, sketch.Options{Name: name, Files: src.candidates()})
+	opt.Files = src.candidates()
+	s, err := sketch.Of(ctx, a.deps.Plugs, fsys, sketch.Options{Name: name, Import: opt})
 	if err != nil {
 		return s, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/sketch"
 )
@@ -23,9 +24,12 @@ func (a *app) initCommand() *cobra.Command {
 and outputs is filled in; where there is no model yet, the file is an example
 with comments. A stoa.yaml that exists is never changed.`,
 		Example: `  stoa init
-  stoa init mynet --name me/net`,
+  stoa init mynet --name me/net
+  stoa init mynet --shape input=-1,3,224,224`,
 		Args: cobra.MaximumNArgs(1),
 	}
+	var open openFlags
+	open.add(c)
 	name := c.Flags().String("name", "", "name of the algorithm: owner/name, or name alone")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -37,7 +41,11 @@ with comments. A stoa.yaml that exists is never changed.`,
 		if *name == "" {
 			*name = nameFromFolder(dir)
 		}
-		text, from, err := a.firstManifest(c, dir, *name)
+		var opt importer.Options
+		if err := open.set(&opt); err != nil {
+			return err
+		}
+		text, from, err := a.firstManifest(c, dir, *name, opt)
 		if err != nil {
 			return err
 		}
@@ -58,13 +66,13 @@ with comments. A stoa.yaml that exists is never changed.`,
 
 // firstManifest gives the manifest that the files of a folder suggest, or else
 // an example, and says which.
-func (a *app) firstManifest(c *cobra.Command, dir, name string) (text, from string, err error) {
+func (a *app) firstManifest(c *cobra.Command, dir, name string, opt importer.Options) (text, from string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", "", stoa.Wrap(stoa.Invalid, err, "%s cannot be read: %v", dir, plainCause(err))
 	}
 	if len(entries) > 0 && len(a.deps.Plugs) > 0 {
-		text, err := a.infer(c.Context(), &source{dir: dir}, name)
+		text, err := a.infer(c.Context(), &source{dir: dir}, name, opt)
 		if err == nil {
 			return text, "the model's files", nil
 		}

@@ -21,10 +21,15 @@ not supported. No server is needed.`,
   stoa inspect model.onnx --json`,
 		Args: cobra.MinimumNArgs(1),
 	}
+	var open openFlags
+	open.add(c)
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		src, opt, err := importSource(args)
 		if err != nil {
+			return err
+		}
+		if err := open.set(&opt); err != nil {
 			return err
 		}
 		r, err := a.inspect(c.Context(), src, opt)
@@ -70,7 +75,7 @@ func importSource(paths []string) (*source, importer.Options, error) {
 	if err != nil || m.Model == nil {
 		return src, importer.Options{}, err
 	}
-	return src, importer.Options{Files: m.Model.Files, Inputs: m.Model.Inputs, Outputs: m.Model.Outputs, Blobs: m.Model.Blobs}, nil
+	return src, importer.OptionsOf(m.Model), nil
 }
 
 // candidates are the files, of those that were named singly, that may hold the

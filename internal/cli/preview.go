@@ -100,14 +100,14 @@ func (a *app) manifestOf(ctx context.Context, src *source) (*manifest.Manifest, 
 		return nil, importer.Report{}, err
 	}
 	if !found {
-		s, err := a.sketch(ctx, src, "")
+		s, err := a.sketch(ctx, src, "", importer.Options{})
 		return s.Manifest, s.Report, err
 	}
 	m, err := manifest.Parse(manifest.FileName, []byte(text))
 	if err != nil {
 		return nil, importer.Report{}, err
 	}
-	r, err := a.inspect(ctx, src, importer.Options{Files: m.Model.Files, Inputs: m.Model.Inputs, Outputs: m.Model.Outputs, Blobs: m.Model.Blobs})
+	r, err := a.inspect(ctx, src, importer.OptionsOf(m.Model))
 	return m, r, err
 }
 

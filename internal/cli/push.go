@@ -14,6 +14,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/client"
+	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/manifest"
 )
 
@@ -90,7 +91,7 @@ func (a *app) collect(ctx context.Context, paths []string, as string) (client.Pu
 		if as == "" {
 			return client.PushRequest{}, usagef("%s has no %s: add --as owner/name to publish the model alone, or make one with stoa init", paths[0], manifest.FileName)
 		}
-		if text, err = a.infer(ctx, src, strings.TrimPrefix(as, "me/")); err != nil {
+		if text, err = a.infer(ctx, src, strings.TrimPrefix(as, "me/"), importer.Options{}); err != nil {
 			return client.PushRequest{}, err
 		}
 		fmt.Fprintf(a.env.Stderr, "no %s, so this one was made (stoa init would keep it):\n\n%s\n", manifest.FileName, text)

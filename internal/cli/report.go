@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -35,6 +36,8 @@ func printReport(w io.Writer, r *importer.Report) error {
 	if r.Opset > 0 {
 		rows = append(rows, []string{"ONNX opset", fmt.Sprint(r.Opset)})
 	}
+	rows = append(rows, lines("mapped", mapped(r.Mapped))...)
+	rows = append(rows, []string{"simplified", known("gone are ", counts(r.Simplified), ", made part of others or computed beforehand")})
 	rows = append(rows, lines("not supported", r.Unsupported)...)
 	rows = append(rows, lines("notes", r.Notes)...)
 	if r.Check != nil {
@@ -78,6 +81,22 @@ func counts(m map[string]int) string {
 		parts = append(parts, fmt.Sprintf("%d %s", m[n], n))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// mapped writes what became of each type of layer: those that became the same in
+// one line.
+func mapped(m map[string][]string) []string {
+	same := map[string][]string{}
+	for _, layer := range slices.Sorted(maps.Keys(m)) {
+		to := strings.Join(m[layer], ", ")
+		same[to] = append(same[to], layer)
+	}
+	var out []string
+	for _, to := range slices.Sorted(maps.Keys(same)) {
+		out = append(out, strings.Join(same[to], ", ")+" → "+cmp.Or(to, "nothing"))
+	}
+	slices.Sort(out)
+	return out
 }
 
 // comparisons writes how far each output was from what was wanted.

@@ -7,6 +7,7 @@ package importer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -20,31 +21,24 @@ import (
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
-// Options steer an import.
-type Options struct {
-	Files   []string          // which files of the source hold the model; empty: find them
-	Inputs  []string          // cut the network at these tensors
-	Outputs []string          // and at these
-	Blobs   map[string]string // Caffe: "layer.index" to a .npy of the source
-	// Shapes are those of inputs whose shape is not in the file; -1 is free.
-	Shapes map[string][]int64
-	// Training keeps a network that was saved in training mode so, where the
-	// framework then computes something else: statistics of the batch.
-	Training bool
-}
-
 // Report says what an import found and made. It is stored with the version.
 type Report struct {
-	Framework   string         `json:"framework"` // caffe, onnx
-	Format      string         `json:"format"`    // such as "Caffe V1 binary, prototxt"
-	Files       []string       `json:"files"`     // those that hold the model
-	Inputs      []tensor.Spec  `json:"inputs"`
-	Outputs     []tensor.Spec  `json:"outputs"`
-	Declared    []tensor.Spec  `json:"declared,omitempty"` // Inputs with the sizes that the file names where they may be others too
-	Layers      map[string]int `json:"layers"`             // source layer types and how many
-	Operators   map[string]int `json:"operators"`          // ONNX operators and how many
-	Parameters  int64          `json:"parameters"`         // numbers in the weights of the source
-	MACs        int64          `json:"macs"`               // of one item, at the declared size; -1 unknown
+	Framework string         `json:"framework"` // caffe, onnx
+	Format    string         `json:"format"`    // such as "Caffe V1 binary, prototxt"
+	Files     []string       `json:"files"`     // those that hold the model
+	Inputs    []tensor.Spec  `json:"inputs"`
+	Outputs   []tensor.Spec  `json:"outputs"`
+	Declared  []tensor.Spec  `json:"declared,omitempty"` // Inputs with the sizes that the file names where they may be others too
+	Layers    map[string]int `json:"layers"`             // source layer types and how many
+	Operators map[string]int `json:"operators"`          // ONNX operators and how many
+	// Mapped says of each type of source layer which ONNX operators were made of
+	// it, before simplification; none: it was dropped.
+	Mapped map[string][]string `json:"mapped,omitempty"`
+	// Simplified says how many operators of which type were then moved away:
+	// computed beforehand, made part of weights, or without effect.
+	Simplified  map[string]int `json:"simplified,omitempty"`
+	Parameters  int64          `json:"parameters"` // numbers in the weights of the source
+	MACs        int64          `json:"macs"`       // of one item, at the declared size; -1 unknown
 	WeightBytes int64          `json:"weight_bytes"`
 	MemoryBytes int64          `json:"memory_bytes"` // estimate of weights and the largest live set of activations
 	Opset       int64          `json:"opset"`
@@ -105,6 +99,7 @@ type Network struct {
 	Files       []string    // all that were read
 	Format      string
 	Layers      map[string]int
+	Mapped      map[string][]string // what was made of each type of layer; nil where nothing changes
 	Unsupported []string
 	Notes       []string
 	Parameters  int64            // numbers in the weights of the source; 0: as many as in Model
@@ -131,16 +126,26 @@ func Import(ctx context.Context, plugs []Plug, src fs.FS, opt Options) (*Importe
 	if err != nil {
 		return nil, err
 	}
-	if un := im.Report.Unsupported; len(un) > 0 {
-		_ = im.Close()
-		const most = 10
-		text := strings.Join(un[:min(len(un), most)], "; ")
-		if len(un) > most {
-			text += fmt.Sprintf("; and %d more", len(un)-most)
-		}
-		return nil, stoa.Errorf(stoa.Unsupported, "%s: not supported: %s", strings.Join(im.Report.Files, ", "), text)
+	if len(im.Report.Unsupported) > 0 {
+		return nil, errors.Join(refusal(im.Report), im.Close())
 	}
 	return im, nil
+}
+
+// RefusedError is the error of Import for a network that asks for what Stoa does not
+// do. Its Report lists all of that at once.
+type RefusedError struct {
+	Report Report
+	err    error
+}
+
+func (r *RefusedError) Error() string { return r.err.Error() }
+
+// Unwrap gives the error of kind Unsupported with the list as a text.
+func (r *RefusedError) Unwrap() error { return r.err }
+
+func refusal(r Report) error {
+	return &RefusedError{r, stoa.Errorf(stoa.Unsupported, "%s: not supported: %s", strings.Join(r.Files, ", "), strings.Join(r.Unsupported, "; "))}
 }
 
 // Inspect is Import for those who want to know and not to run: what is not
@@ -173,7 +178,7 @@ func inspect(ctx context.Context, plugs []Plug, src fs.FS, opt Options) (_ *Impo
 		return nil, err
 	}
 	im := &Imported{source: source, model: net.Model, Report: Report{
-		Framework: plug.Framework(), Format: net.Format, Files: net.Files, Layers: net.Layers,
+		Framework: plug.Framework(), Format: net.Format, Files: net.Files, Layers: net.Layers, Mapped: net.Mapped,
 		Unsupported: net.Unsupported, Notes: net.Notes, MACs: -1, MemoryBytes: -1,
 	}}
 	if net.Model != nil {
@@ -204,12 +209,14 @@ func (i *Imported) finish(ctx context.Context, net *Network, opt Options) error 
 		}
 	}
 	if net.Fold {
+		before := operators(m)
 		if err := layout.Propagate(m); err != nil {
 			return err
 		}
 		if err := fold.Fold(m); err != nil {
 			return err
 		}
+		i.Report.Simplified = fewer(before, operators(m))
 	}
 	if err := ctx.Err(); err != nil {
 		return stoa.AsError(err)
@@ -271,11 +278,7 @@ func (i *Imported) describe(free, declared *onnx.Shapes) {
 		}
 		r.Outputs = append(r.Outputs, v.Spec())
 	}
-	r.Operators = map[string]int{}
-	for _, n := range g.Nodes {
-		const longest = 60
-		r.Operators[n.Op[:min(len(n.Op), longest)]]++
-	}
+	r.Operators = operators(i.model)
 	if r.Layers == nil {
 		r.Layers = r.Operators
 	}
@@ -285,4 +288,25 @@ func (i *Imported) describe(free, declared *onnx.Shapes) {
 		r.MemoryBytes = cost.WeightBytes + cost.Activations
 	}
 	r.Opset = i.model.OpsetOf("")
+}
+
+// operators counts the nodes of the main graph by operator.
+func operators(m *onnx.Model) map[string]int {
+	out := map[string]int{}
+	for _, n := range m.Graph.Nodes {
+		const longest = 60
+		out[n.Op[:min(len(n.Op), longest)]]++
+	}
+	return out
+}
+
+// fewer gives how many of each are gone.
+func fewer(before, after map[string]int) map[string]int {
+	out := map[string]int{}
+	for op, n := range before {
+		if gone := n - after[op]; gone > 0 {
+			out[op] = gone
+		}
+	}
+	return out
 }

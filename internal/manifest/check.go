@@ -159,6 +159,22 @@ func (c *checker) model(m *Manifest) {
 			c.add(field, "%.100q is no .npy file", f)
 		}
 	}
+	for _, k := range slices.Sorted(maps.Keys(m.Model.Shapes)) {
+		c.shape("model.shapes."+k, m.Model.Shapes[k])
+	}
+}
+
+// shape holds a shape to what networks have.
+func (c *checker) shape(field string, shape []int64) {
+	const maxRank = 8
+	if len(shape) > maxRank {
+		c.add(field, "there are %d sizes: at most %d", len(shape), maxRank)
+	}
+	for i, n := range shape {
+		if n < 1 && n != -1 {
+			c.add(fmt.Sprintf("%s[%d]", field, i), "%d is no size: write 1 or more, or -1 for one that is free", n)
+		}
+	}
 }
 
 func (c *checker) names(field string, names []string) {

@@ -46,6 +46,10 @@ type Model struct {
 	Inputs  []string          `json:"inputs,omitempty" doc:"Cut the network so that it begins at these tensors."`
 	Outputs []string          `json:"outputs,omitempty" doc:"Cut the network so that it ends at these tensors."`
 	Blobs   map[string]string `json:"blobs,omitempty" doc:"Caffe: replaces a layer's weights, layer.index to an npy file of the bundle, such as class8_ab.0 to pts_in_hull.npy."`
+	// Shapes and the rest are for files that leave something open.
+	Shapes    map[string][]int64 `json:"shapes,omitempty" doc:"Shapes of inputs that the files do not tell, such as x: [-1, 3, 224, 224]; -1 is free."`
+	Signature string             `json:"signature,omitempty" doc:"TensorFlow: which signature of a SavedModel, where it has several."`
+	Training  bool               `json:"training,omitempty" doc:"Torch7: a network that was saved in training mode computes as it does there, with statistics of the batch."`
 }
 
 // Sample is an input that works: for the page, and for the check of a push.

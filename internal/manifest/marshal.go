@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -86,10 +85,12 @@ func (w *yamlWriter) value(v reflect.Value, path string, depth int) {
 		w.list(v, path, depth)
 	case reflect.Map:
 		w.b.WriteByte('\n')
-		m, _ := reflect.TypeAssert[map[string]string](v)
-		for _, k := range slices.Sorted(maps.Keys(m)) {
+		keys := v.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		for _, k := range keys {
 			w.indent(depth + 1)
-			fmt.Fprintf(&w.b, "%s: %s\n", scalar(k), scalar(m[k]))
+			fmt.Fprintf(&w.b, "%s:", scalar(k.String()))
+			w.value(v.MapIndex(k), path+"."+k.String(), depth+1)
 		}
 	case reflect.Interface:
 		fmt.Fprintf(&w.b, " %s\n", inlineJSON(v.Interface()))
@@ -137,7 +138,7 @@ func plain(v reflect.Value) string {
 	switch v.Kind() {
 	case reflect.Bool:
 		return strconv.FormatBool(v.Bool())
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		return strconv.FormatInt(v.Int(), 10)
 	case reflect.Float64:
 		return strconv.FormatFloat(v.Float(), 'f', -1, 64)

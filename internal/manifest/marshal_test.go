@@ -20,7 +20,7 @@ func TestMarshal(t *testing.T) {
 	}
 	hard := &manifest.Manifest{
 		Kind: "model", Tagline: "a: b # c, \"d\" [e] é", Tags: []string{"true", "no", "1.5", "- x", " x ", "a'b"},
-		Licence: "@see", Model: &manifest.Model{Files: []string{"m.onnx"}, Inputs: []string{"a:0"}, Blobs: map[string]string{"a b.0": "x.npy", "#.1": "y.npy"}},
+		Licence: "@see", Model: &manifest.Model{Files: []string{"m.onnx"}, Inputs: []string{"a:0"}, Blobs: map[string]string{"a b.0": "x.npy", "#.1": "y.npy"}, Shapes: map[string][]int64{"a": {-1, 3}, "b c": {7}}, Signature: "x y", Training: true},
 		Input: []media.Input{{Name: "a", Tensor: &media.Tensor{}}, {Name: "b", Picture: &media.Picture{Invert: true, Scale: []float64{1e-9, 1e21, -3}}}},
 		Output: []media.Output{
 			{Name: "x", Labels: &media.Labels{Names: append(strings.Fields(strings.Repeat("label ", 40)), "\x7f\u2028\x01\t😀", "~", "<&>"), Softmax: true}},

@@ -103,7 +103,7 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 	case reflect.Slice:
 		d.list(n, v, path)
 	case reflect.Map:
-		d.texts(n, v, path)
+		d.named(n, v, path)
 	case reflect.Interface:
 		if x, ok := d.anything(n, path); ok && x != nil {
 			v.Set(reflect.ValueOf(x))
@@ -183,7 +183,7 @@ func wanted(t reflect.Type) string {
 		return "a mapping of fields"
 	case reflect.Bool:
 		return "true or false"
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		return "a whole number"
 	case reflect.Float64:
 		return "a number"
@@ -220,15 +220,15 @@ func (d *decoder) list(n ast.Node, v reflect.Value, path string) {
 	v.Set(out)
 }
 
-// texts reads a mapping of texts.
-func (d *decoder) texts(n ast.Node, v reflect.Value, path string) {
+// named reads a mapping of names to values of one kind.
+func (d *decoder) named(n ast.Node, v reflect.Value, path string) {
 	out := reflect.MakeMap(v.Type())
 	d.pairs(n, path, func(key string, at position, value ast.Node) {
 		child := path + "." + key
 		d.where[child] = at
-		text := reflect.New(v.Type().Elem()).Elem()
-		d.value(value, text, child)
-		out.SetMapIndex(reflect.ValueOf(key), text)
+		one := reflect.New(v.Type().Elem()).Elem()
+		d.value(value, one, child)
+		out.SetMapIndex(reflect.ValueOf(key), one)
 	})
 	v.Set(out)
 }
@@ -249,7 +249,7 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, path string) {
 		if b, ok = n.(*ast.BoolNode); ok {
 			v.SetBool(b.Value)
 		}
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		var i int64
 		if i, ok = wholeNumber(n); ok {
 			v.SetInt(i)

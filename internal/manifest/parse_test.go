@@ -143,6 +143,8 @@ func TestParseRefuses(t *testing.T) {
 		{"backslash", "kind: model\nmodel: {files: ['a\\b']}\n", `no file of the bundle`},
 		{"blob", "kind: model\nmodel: {files: m, blobs: {conv: a.npy}}\n", `model.blobs.conv: write layer.index`},
 		{"blob npy", "kind: model\nmodel: {files: m, blobs: {conv.0: a.txt}}\n", `is no .npy file`},
+		{"shape", "kind: model\nmodel: {files: m, shapes: {x: [-1, 0]}}\n", `model.shapes.x[1]: 0 is no size`},
+		{"shape of text", "kind: model\nmodel: {files: m, shapes: {x: [a]}}\n", `model.shapes.x[0]: wants a whole number`},
 		{"two samples", base + "sample: {file: a.png, text: b}\n", `stoa.yaml:3:23: sample.text: contradicts file: a sample has one form`},
 		{"no sample", base + "sample:\n", `sample: needs file, text or json`},
 		{"timeout", base + "limits: {timeout: 4000s}\n", `stoa.yaml:3:10: limits.timeout: 4000s is out of range: above 0, at most 3000s`},

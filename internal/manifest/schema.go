@@ -82,7 +82,7 @@ func schemaOf(t reflect.Type, tag reflect.StructTag) object {
 		}
 	case reflect.Bool:
 		s["type"] = "boolean"
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		s["type"] = "integer"
 	case reflect.Float64:
 		s["type"] = "number"

@@ -19,7 +19,10 @@ import (
 	"github.com/stoa-project/stoa/internal/catalog"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/importer/caffe"
+	"github.com/stoa-project/stoa/internal/importer/cntk"
 	"github.com/stoa-project/stoa/internal/importer/keras"
+	"github.com/stoa-project/stoa/internal/importer/tensorflow"
+	"github.com/stoa-project/stoa/internal/importer/torch"
 	"github.com/stoa-project/stoa/internal/importer/torch7"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/sandbox"
@@ -29,7 +32,17 @@ import (
 )
 
 // Plugs are the frameworks that this build can import.
-func Plugs() []importer.Plug { return []importer.Plug{importer.ONNX{}, caffe.Plug{}, torch7.Plug{}, keras.Plug{}} }
+func Plugs() []importer.Plug {
+	return []importer.Plug{
+		importer.ONNX{},
+		caffe.Plug{},
+		cntk.Plug{},
+		keras.Plug{},
+		tensorflow.Plug{},
+		torch.Plug{},
+		torch7.Plug{},
+	}
+}
 
 // builder is the catalog's Builder: an import in a process of its own, so that
 // what a model file can do to its reader it does to nobody else.
@@ -171,9 +184,7 @@ func runImport(ctx context.Context, job childJob) (childAnswer, error) {
 		return childAnswer{}, err
 	}
 	defer src.Close()
-	imported, err := importer.Import(ctx, Plugs(), src, importer.Options{
-		Files: man.Model.Files, Inputs: man.Model.Inputs, Outputs: man.Model.Outputs, Blobs: man.Model.Blobs,
-	})
+	imported, err := importer.Import(ctx, Plugs(), src, importer.OptionsOf(man.Model))
 	if err != nil {
 		return childAnswer{}, err
 	}

@@ -38,9 +38,7 @@ func Inspect(ctx context.Context, plugs []importer.Plug, src fs.FS, name string)
 			out.add(err)
 		} else {
 			out.Given, out.Text = true, text
-			if m := out.Manifest.Model; m != nil {
-				opt = importer.Options{Files: m.Files, Inputs: m.Inputs, Outputs: m.Outputs, Blobs: m.Blobs}
-			}
+			opt = importer.OptionsOf(out.Manifest.Model)
 		}
 	}
 	r, err := importer.Inspect(ctx, plugs, src, opt)
@@ -62,7 +60,7 @@ func Inspect(ctx context.Context, plugs []importer.Plug, src fs.FS, name string)
 	if name == "" && len(r.Files) > 0 {
 		name = strings.TrimSuffix(path.Base(r.Files[0]), path.Ext(r.Files[0]))
 	}
-	s, err := of(r, src, Name(name))
+	s, err := of(r, src, Options{Name: Name(name), Import: opt})
 	if err != nil {
 		return out, err
 	}

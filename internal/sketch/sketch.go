@@ -23,8 +23,8 @@ import (
 
 // Options steer a sketch.
 type Options struct {
-	Name  string   // of the algorithm; "" leaves it out
-	Files []string // which files may hold the model; empty: find them
+	Name   string           // of the algorithm; "" leaves it out
+	Import importer.Options // Files are those that may hold the model; the rest goes into the manifest
 }
 
 // Sketch is what a model's files suggest.
@@ -40,15 +40,15 @@ func (s Sketch) Text() string { return string(manifest.Marshal(s.Manifest, s.Com
 // Of reads the model among the files of src and makes the manifest that they
 // suggest. What of the network is not supported stands in the report.
 func Of(ctx context.Context, plugs []importer.Plug, src fs.FS, o Options) (Sketch, error) {
-	r, err := importer.Inspect(ctx, plugs, src, importer.Options{Files: o.Files})
+	r, err := importer.Inspect(ctx, plugs, src, o.Import)
 	if err != nil {
 		return Sketch{}, err
 	}
-	return of(r, src, o.Name)
+	return of(r, src, o)
 }
 
-func of(r importer.Report, src fs.FS, name string) (Sketch, error) {
-	in := manifest.InferInput{Name: name, Files: r.Files, Framework: r.Framework, Graph: media.Graph{Inputs: r.Inputs, Outputs: r.Outputs}}
+func of(r importer.Report, src fs.FS, o Options) (Sketch, error) {
+	in := manifest.InferInput{Name: o.Name, Files: r.Files, Framework: r.Framework, Graph: media.Graph{Inputs: r.Inputs, Outputs: r.Outputs}}
 	if len(r.Declared) > 0 {
 		in.Graph.Inputs = r.Declared // the sizes that the model was made for
 	}
@@ -57,6 +57,7 @@ func of(r importer.Report, src fs.FS, name string) (Sketch, error) {
 		return Sketch{}, err
 	}
 	m, comments := manifest.Infer(in)
+	o.Import.Set(m.Model)
 	file, err := sample(src, m)
 	if err != nil {
 		return Sketch{}, err

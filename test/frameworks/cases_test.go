@@ -4,6 +4,7 @@
 package frameworks
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -14,15 +15,14 @@ import (
 
 	"github.com/stoa-project/stoa/internal/format/npy"
 	"github.com/stoa-project/stoa/internal/importer"
-	"github.com/stoa-project/stoa/internal/importer/caffe"
 	"github.com/stoa-project/stoa/internal/importer/caffe/caffetest"
-	"github.com/stoa-project/stoa/internal/importer/keras"
-	"github.com/stoa-project/stoa/internal/importer/torch7"
+	"github.com/stoa-project/stoa/internal/importer/importtest"
 	"github.com/stoa-project/stoa/internal/onnx"
+	"github.com/stoa-project/stoa/internal/serve"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
-var plugs = []importer.Plug{importer.ONNX{}, caffe.Plug{}, torch7.Plug{}, keras.Plug{}}
+var plugs = serve.Plugs()
 
 // assets is the folder of files that the tests may use, beside the module.
 var assets = filepath.Join(root, "../shared/assets")
@@ -80,6 +80,7 @@ type job struct {
 	want    map[string]tensor.Tensor
 	atol    float64
 	slow    bool
+	steps   bool  // the first axis is steps of a sequence, not a batch
 	params  int64 // how many there are; 0 not known
 }
 
@@ -117,7 +118,7 @@ func TestCases(t *testing.T) {
 func allJobs(t testing.TB) []job {
 	t.Helper()
 	var jobs []job
-	for _, framework := range []string{"caffe", "keras", "onnx", "torch7"} {
+	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "pytorch", "tensorflow", "torch7"} {
 		files, err := filepath.Glob(filepath.Join(assets, framework, "*", "meta.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -132,6 +133,7 @@ func allJobs(t testing.TB) []job {
 				t.Fatal(err)
 			}
 			var m meta
+			data = bytes.ReplaceAll(data, []byte(": NaN"), []byte(": null")) // which is no JSON
 			if err := json.Unmarshal(data, &m); err != nil {
 				t.Fatalf("%s: %v", file, err)
 			}
@@ -141,6 +143,10 @@ func allJobs(t testing.TB) []job {
 					t.Fatalf("%s, case %s: %v", name, c.ID, err)
 				}
 				j.name = name + "/" + c.ID
+				if framework == "pytorch" {
+					jobs = append(jobs, torchJobs(t, j)...)
+					continue
+				}
 				jobs = append(jobs, j)
 			}
 		}
@@ -159,6 +165,8 @@ func (c metaCase) job(dir string) (job, error) {
 		return c.layer(dir)
 	case c.InputRule != "":
 		return c.light(dir)
+	case c.InShape != nil && fromTensorFlow(dir):
+		return c.tensorflow(dir)
 	case c.InShape != nil:
 		return c.torch7(dir)
 	}
@@ -167,6 +175,7 @@ func (c metaCase) job(dir string) (job, error) {
 	if filepath.Base(dir) == "rfb-320-face" {
 		j.opt.Files = []string{"RFB-320.prototxt", "RFB-320.caffemodel"}
 	}
+	j.steps = filepath.Base(dir) == "atis-slot-lstm-v2"
 	for _, in := range c.Inputs {
 		a, err := array(dir, in.File)
 		if err != nil {
@@ -181,6 +190,7 @@ func (c metaCase) job(dir string) (job, error) {
 		}
 		j.want[out.Name] = a
 	}
+	j.fitTensorFlow()
 	return j.keras(), nil
 }
 
@@ -304,6 +314,9 @@ func (j job) run(t *testing.T) (float64, error) {
 	if _, err := im.Write(out); err != nil {
 		return 0, err
 	}
+	if err := importtest.Keep(im, j.name); err != nil {
+		return 0, err
+	}
 	// Some cases do not say what the file calls its one input and output.
 	j.inputs = onlyName(j.inputs, im.Report.Inputs)
 	if _, ok := j.want[""]; ok {
@@ -318,7 +331,7 @@ func (j job) run(t *testing.T) (float64, error) {
 		return 0, err
 	}
 	worst, err := j.compare(got)
-	if err != nil || j.slow || slices.ContainsFunc(im.Report.Inputs, func(s tensor.Spec) bool { return s.Shape[0] >= 0 }) {
+	if err != nil || j.slow || j.steps || slices.ContainsFunc(im.Report.Inputs, func(s tensor.Spec) bool { return s.Shape[0] >= 0 }) {
 		return worst, err
 	}
 	// Where the batch is free, two items give what each gives alone.

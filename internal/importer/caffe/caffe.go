@@ -395,5 +395,9 @@ func (c *converter) finish(out *importer.Network, desc *message) {
 		out.Notes = append(out.Notes, "the network is for one number of items only, the one that the file says")
 	}
 	out.Notes = append(out.Notes, c.notes...)
+	out.Mapped = map[string][]string{}
+	for layer, ops := range c.mapped {
+		out.Mapped[layer] = slices.Sorted(maps.Keys(ops))
+	}
 	out.Notes = append(out.Notes, c.unread(desc)...)
 }

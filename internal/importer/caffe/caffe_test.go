@@ -299,8 +299,8 @@ func TestWeightsAlone(t *testing.T) {
 		defer src.Close()
 		both := imported(t, src, importer.Options{Files: []string{filepath.Base(texts[0]), filepath.Base(binaries[0])}})
 		alone := imported(t, src, importer.Options{Files: []string{filepath.Base(binaries[0])}})
-		both.Files, both.Format, both.Seconds, both.Notes, both.Layers = nil, "", 0, nil, nil
-		alone.Files, alone.Format, alone.Seconds, alone.Notes, alone.Layers = nil, "", 0, nil, nil
+		both.Files, both.Format, both.Seconds, both.Notes, both.Layers, both.Mapped = nil, "", 0, nil, nil, nil
+		alone.Files, alone.Format, alone.Seconds, alone.Notes, alone.Layers, alone.Mapped = nil, "", 0, nil, nil, nil
 		if diff := cmp.Diff(both, alone); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}

@@ -65,22 +65,24 @@ type converter struct {
 	dynamic axes
 	pinned  axes
 
-	graph    *onnx.Graph
-	current  map[string]value // by blob
-	writes   map[string]int   // how many layers have still to write a blob
-	names    map[string]bool  // of tensors
-	nodes    map[string]bool  // names of nodes
-	producer map[string]*onnx.Node
-	used     map[string]bool // tensors that some node reads
-	fresh    map[string]bool // tensors that the present layer has made for itself
-	read     map[string]bool // blobs whose current value some layer reads
-	wrote    map[string]int  // blobs, and when they were last written
-	puts     int
-	inputs   map[string]bool
-	next     map[string]int // by name, the number to try next to make it unique
-	room     int64          // numbers that fillers may still make
-	missing  []string       // layers without weights
-	notes    []string
+	graph     *onnx.Graph
+	current   map[string]value // by blob
+	writes    map[string]int   // how many layers have still to write a blob
+	names     map[string]bool  // of tensors
+	nodes     map[string]bool  // names of nodes
+	producer  map[string]*onnx.Node
+	used      map[string]bool // tensors that some node reads
+	fresh     map[string]bool // tensors that the present layer has made for itself
+	read      map[string]bool // blobs whose current value some layer reads
+	wrote     map[string]int  // blobs, and when they were last written
+	puts      int
+	inputs    map[string]bool
+	next      map[string]int // by name, the number to try next to make it unique
+	room      int64          // numbers that fillers may still make
+	missing   []string       // layers without weights
+	notes     []string
+	layerType string                     // of the present layer
+	mapped    map[string]map[string]bool // operators that each type of layer became
 }
 
 // convert makes the graph of a network with as many free dimensions as it
@@ -92,7 +94,7 @@ func convert(n *net, w *weights, extra map[string]blob) (*converter, error) {
 			net: n, weights: w, extra: extra, dynamic: dynamic, filled: map[string]bool{},
 			graph: &onnx.Graph{Name: cut(n.name)}, current: map[string]value{}, writes: map[string]int{}, names: map[string]bool{},
 			nodes: map[string]bool{}, producer: map[string]*onnx.Node{}, used: map[string]bool{}, read: map[string]bool{},
-			wrote: map[string]int{}, inputs: map[string]bool{}, next: map[string]int{}, room: maxFiller,
+			wrote: map[string]int{}, inputs: map[string]bool{}, next: map[string]int{}, room: maxFiller, mapped: map[string]map[string]bool{},
 		}
 		if c.graph.Name == "" {
 			c.graph.Name = "net"
@@ -218,6 +220,10 @@ func (c *converter) layer(l *layer) error {
 		return c.net.doc.errorf(l.line, "%s needs %d bottoms and a top", l.at(), f.bottoms)
 	}
 	c.attach(l)
+	c.layerType = l.typ
+	if c.mapped[l.typ] == nil {
+		c.mapped[l.typ] = map[string]bool{}
+	}
 	c.fresh = map[string]bool{}
 	err := f.make(c, l)
 	if c.net.doc.err != nil { // a setting that was no number explains the rest
@@ -323,6 +329,9 @@ func (c *converter) emit(op, out string, inputs []string, attrs ...onnx.Attribut
 		c.used[i] = true
 	}
 	c.producer[out] = n
+	if c.layerType != "" {
+		c.mapped[c.layerType][op] = true
+	}
 	c.graph.Nodes = append(c.graph.Nodes, n)
 	return n
 }

@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -45,12 +47,12 @@ func Start(t testing.TB) {
 		t.Skip("SKIPPED: ONNX Runtime is not here; run make setup, or name its library in STOA_ONNXRUNTIME")
 	}
 	complaints := hear(t)
-	ort.SetSharedLibraryPath(lib)
-	if err := ort.InitializeEnvironment(ort.WithLogLevelWarning()); err != nil {
+	done, err := Open(lib)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = ort.DestroyEnvironment()
+		done()
 		for line := range strings.Lines(complaints()) {
 			switch {
 			case foreign(line):
@@ -61,6 +63,15 @@ func Start(t testing.TB) {
 			}
 		}
 	})
+}
+
+// Open opens ONNX Runtime for a program that is no test, until done is called.
+func Open(lib string) (done func(), err error) {
+	ort.SetSharedLibraryPath(lib)
+	if err := ort.InitializeEnvironment(ort.WithLogLevelWarning()); err != nil {
+		return nil, err
+	}
+	return func() { _ = ort.DestroyEnvironment() }, nil
 }
 
 // foreign tells whether a warning is of what only files of others have, which
@@ -118,38 +129,85 @@ func Import(ctx context.Context, plugs []importer.Plug, from, dir string, opt im
 	if _, err := im.Write(dir); err != nil {
 		return Network{}, err
 	}
-	return Network{Report: im.Report, Path: filepath.Join(dir, importer.ModelFile)}, nil
+	return Network{Report: im.Report, Path: filepath.Join(dir, importer.ModelFile)}, Keep(im, from)
 }
+
+// Keep writes a network into the folder that STOA_KEEP_ONNX names, if any, for
+// ONNX's own checker; see tools/test-checker.sh.
+func Keep(im *importer.Imported, name string) error {
+	dir := os.Getenv("STOA_KEEP_ONNX") //nolint:forbidigo // only tests come here
+	const most = 64 << 20              // the large ones say nothing more
+	if dir == "" || im.Report.WeightBytes > most {
+		return nil
+	}
+	name = im.Report.Framework + "_" + strings.NewReplacer("/", "_", ".", "_").Replace(strings.Trim(name, "./")) + "_" + strconv.Itoa(int(kept.Add(1)))
+	return im.WriteFile(filepath.Join(dir, name+".onnx"))
+}
+
+var kept atomic.Int64 // numbers that tell networks of one name apart
 
 // Run runs a model file on arrays by name, and gives the outputs asked for.
 func Run(path string, inputs map[string]tensor.Tensor, outputs []string) (map[string]tensor.Tensor, error) {
-	var names []string
-	var in []ort.Value
-	for name, t := range inputs {
-		v, err := value(t)
-		if err != nil {
-			return nil, fmt.Errorf("input %s: %w", name, err)
-		}
-		defer v.Destroy()
-		names, in = append(names, name), append(in, v)
-	}
-	s, err := ort.NewDynamicAdvancedSession(path, names, outputs, nil)
+	s, err := Load(path, inputs, outputs, nil)
 	if err != nil {
 		return nil, err
 	}
-	defer s.Destroy()
-	out := make([]ort.Value, len(outputs))
-	if err := s.Run(in, out); err != nil {
+	defer s.Close()
+	return s.Run()
+}
+
+// Session is a model file that is loaded, with the inputs to run it on.
+type Session struct {
+	outputs []string
+	in      []ort.Value
+	s       *ort.DynamicAdvancedSession
+}
+
+// Load loads a model file; options may be nil.
+func Load(path string, inputs map[string]tensor.Tensor, outputs []string, options *ort.SessionOptions) (*Session, error) {
+	var names []string
+	s := &Session{outputs: outputs}
+	for name, t := range inputs {
+		v, err := value(t)
+		if err != nil {
+			s.Close()
+			return nil, fmt.Errorf("input %s: %w", name, err)
+		}
+		names, s.in = append(names, name), append(s.in, v)
+	}
+	var err error
+	if s.s, err = ort.NewDynamicAdvancedSession(path, names, outputs, options); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Run runs the model once.
+func (s *Session) Run() (map[string]tensor.Tensor, error) {
+	out := make([]ort.Value, len(s.outputs))
+	if err := s.s.Run(s.in, out); err != nil {
 		return nil, err
 	}
 	got := map[string]tensor.Tensor{}
+	var err error
 	for i, v := range out {
 		defer v.Destroy()
-		if got[outputs[i]], err = array(v); err != nil {
-			return nil, fmt.Errorf("output %s: %w", outputs[i], err)
+		if got[s.outputs[i]], err = array(v); err != nil {
+			return nil, fmt.Errorf("output %s: %w", s.outputs[i], err)
 		}
 	}
 	return got, nil
+}
+
+// Close frees what the session holds.
+func (s *Session) Close() {
+	for _, v := range s.in {
+		_ = v.Destroy()
+	}
+	if s.s != nil {
+		_ = s.s.Destroy()
+	}
 }
 
 func value(t tensor.Tensor) (ort.Value, error) {
@@ -229,9 +287,13 @@ func Difference(got, want tensor.Tensor) (float64, error) {
 
 // Scale gives the largest number of an array, at least 1: tolerances are shares
 // of it.
-func Scale(t tensor.Tensor) float64 {
+func Scale(t tensor.Tensor) float64 { return max(1, Largest(t)) }
+
+// Largest gives the largest number of an array without its sign; infinities do
+// not count. It is above 0.
+func Largest(t tensor.Tensor) float64 {
 	vs, err := numbers(t)
-	scale := 1.0
+	scale := math.SmallestNonzeroFloat64
 	for _, v := range vs {
 		if m := math.Abs(v); err == nil && !math.IsInf(m, 0) && m > scale {
 			scale = m

@@ -153,7 +153,9 @@ func (c *converter) run(m module, in value) (value, error) {
 	if f == nil {
 		return value{}, c.refuse(m, "%s is not supported", m.class)
 	}
+	before := c.b.From(m.kind())
 	out, err := f(c, m, in)
+	c.b.From(before)
 	if err == nil {
 		err = c.b.Err()
 	}

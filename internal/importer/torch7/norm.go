@@ -58,7 +58,7 @@ func (c *converter) batchNorm(m module, x string) (string, error) {
 		return c.batchStatistics(m, x, names[0], names[1])
 	}
 	if m.flag("train") {
-		c.note("the network was saved while it was in training mode; it is used as after evaluate(), with the means and variances that training found")
+		c.note("the network was saved while it was in training mode; it is used as after evaluate(), with the means and variances that training found (model.training: true, or --training, computes as it was saved)")
 	}
 	y := func(x string) (string, error) {
 		return c.b.Op(m.name(), "BatchNormalization", []string{x, names[0], names[1], names[2], names[3]}, onnx.AFloat("epsilon", float32(eps))), nil

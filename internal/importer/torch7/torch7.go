@@ -145,7 +145,7 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	if net.Model, err = c.b.Model(); err != nil {
 		return nil, err
 	}
-	net.Bind = c.declared(net.Model)
+	net.Bind, net.Mapped = c.declared(net.Model), c.b.Mapped()
 	net.Notes = slices.Sorted(maps.Keys(c.notes))
 	return net, nil
 }
@@ -160,10 +160,9 @@ func (c *converter) output(name string, v value) {
 	}
 }
 
-// shapeAdvice says what can be done today: neither stoa.yaml nor the command line
-// has a field for Options.Shapes yet.
+// shapeAdvice says how to give what the file does not tell.
 func shapeAdvice(input string) string {
-	return fmt.Sprintf("nothing in the network tells the shape of its input %q, and this release has no way to give it: save the network with a first layer that tells it (nn.View or nn.Reshape with sizes, a convolution, nn.Linear), or export it as ONNX", input)
+	return fmt.Sprintf("give the shape of its input: model.shapes in stoa.yaml, or --shape %s=-1,3,224,224 with stoa import and stoa init, where -1 is free", input)
 }
 
 // inputs makes the inputs, of the shapes that were given or that the modules

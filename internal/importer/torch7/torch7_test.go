@@ -198,7 +198,7 @@ func TestImportRefuses(t *testing.T) {
 		want string
 	}{
 		{"a class that is not known", seq(mod{"nn.Magic", nil}, seq(mod{"nn.Wand", nil})), "module /1 (nn.Magic); net.t7: module /2/1 (nn.Wand)"},
-		{"no shape", seq(mod{"nn.Tanh", nil}), "this release has no way to give it"},
+		{"no shape", seq(mod{"nn.Tanh", nil}), "model.shapes in stoa.yaml, or --shape input="},
 		{"weights that do not fit", seq(mod{"nn.SpatialConvolution", fields{"nInputPlane", 3, "nOutputPlane", 2, "kW", 3, "kH", 3, "weight", floats{2, 9}}}), "does not fit its settings"},
 		{"no weights", seq(mod{"nn.SpatialConvolution", fields{"nInputPlane", 3, "nOutputPlane", 2, "kW", 3, "kH", 3}}), "has no weight"},
 		{"several networks", []any{small, small}, "table with 2 networks"},

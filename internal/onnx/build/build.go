@@ -9,6 +9,7 @@ package build
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -29,6 +30,8 @@ type Builder struct {
 
 	constants map[string]*onnx.Tensor
 	shared    map[string]string // constants by content or place
+	mapped    map[string]map[string]bool
+	from      string
 	err       error
 }
 
@@ -49,7 +52,7 @@ func New(name string) *Builder {
 	}
 	return &Builder{
 		graph: &onnx.Graph{Name: name}, shapes: onnx.NewShapes(), made: map[string]*onnx.Node{},
-		constants: map[string]*onnx.Tensor{}, shared: map[string]string{},
+		constants: map[string]*onnx.Tensor{}, shared: map[string]string{}, mapped: map[string]map[string]bool{},
 		names: &names{tensors: map[string]bool{"": true}, nodes: map[string]bool{"": true}, reserved: map[string]bool{}, next: map[string]int{}},
 	}
 }
@@ -58,8 +61,30 @@ func New(name string) *Builder {
 // tensors of this one. Its Body goes into an attribute of a node here.
 func (b *Builder) Sub(name string) *Builder {
 	s := New(name)
-	s.names, s.shapes = b.names, b.shapes
+	s.names, s.shapes, s.mapped, s.from = b.names, b.shapes, b.mapped, b.from
 	return s
+}
+
+// From says which type of layer or operator of the source the nodes that follow
+// are made of, and gives what it was before, for one layer within another.
+func (b *Builder) From(kind string) (before string) {
+	before, b.from = b.from, kind
+	if b.mapped[kind] == nil {
+		b.mapped[kind] = map[string]bool{}
+	}
+	return before
+}
+
+// Mapped gives, for each type that From named, the operators that were made of
+// it; none where it was dropped.
+func (b *Builder) Mapped() map[string][]string {
+	out := map[string][]string{}
+	for kind, ops := range b.mapped {
+		if kind != "" {
+			out[kind] = slices.Sorted(maps.Keys(ops))
+		}
+	}
+	return out
 }
 
 // Reserve keeps names, such as those of all nodes of the source, from being
@@ -122,6 +147,9 @@ func (b *Builder) Add(n *onnx.Node) []string {
 		}
 	}
 	b.graph.Nodes = append(b.graph.Nodes, n)
+	if b.from != "" {
+		b.mapped[b.from][n.Op] = true
+	}
 	if b.err == nil {
 		b.Fail(b.shapes.Node(n, onnx.Opset))
 	}

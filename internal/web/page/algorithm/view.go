@@ -64,6 +64,8 @@ type reportView struct {
 	Framework, Format string
 	Files             string
 	Layers            []layerCount
+	Mapped            []mapping
+	Simplified        string // operators that are gone, with counts
 	MoreLayers        int
 	LayerSum          int
 	Parameters, MACs  string
@@ -156,6 +158,9 @@ func numbers(list []float64, missing string) string {
 	return strings.Join(parts, ", ")
 }
 
+// mapping says what became of a type of layer; nothing where it was dropped.
+type mapping struct{ Layer, Operators string }
+
 // maxLayers is how many kinds of layers the page lists.
 const maxLayers = 12
 
@@ -174,6 +179,14 @@ func newReport(r *importer.Report) *reportView {
 		}
 	}
 	x.MoreLayers = len(r.Layers) - len(x.Layers)
+	for _, name := range slices.Sorted(maps.Keys(r.Mapped)) {
+		x.Mapped = append(x.Mapped, mapping{name, strings.Join(r.Mapped[name], ", ")})
+	}
+	var gone []string
+	for _, op := range slices.Sorted(maps.Keys(r.Simplified)) {
+		gone = append(gone, strconv.Itoa(r.Simplified[op])+" "+op)
+	}
+	x.Simplified = strings.Join(gone, ", ")
 	if c := r.Check; c != nil {
 		x.Check, x.Measured = c, human.Bytes(c.HostBytes)
 		worst := 0.0

@@ -1,0 +1,3 @@
+package tensorflow
+
+func recurrentOperators() map[string]operator { return map[string]operator{} }

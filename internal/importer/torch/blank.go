@@ -1,0 +1,80 @@
+package torch
+
+import "strings"
+
+// askBlank looks what an operator wants of an input whose shape nobody told, and
+// what was done to it before does not matter: operators that keep a shape would
+// need it too, so that the first one asks.
+func (c *converter) askBlank(op string, in []value) {
+	for i, v := range in {
+		t, ok := v.(*ten)
+		if !ok || t.blank == 0 {
+			continue
+		}
+		d := demand{input: t.blank - 1}
+		rankOf := func(at int) int {
+			if at < len(in) {
+				if w, ok := in[at].(*ten); ok && w.blank == 0 {
+					return c.rank(w)
+				}
+			}
+			return 0
+		}
+		switch {
+		case op == "embedding" && i == 1:
+			d.whole, d.ranks, d.names = true, []int{2, 1, 3}, []string{"batch", "length"}
+		case strings.HasPrefix(op, "conv") || op == "_convolution":
+			if n := rankOf(1); n > 0 {
+				d.ranks = []int{n}
+			}
+		case op == "linear" || op == "addmm" || op == "mm":
+			d.ranks, d.names = []int{2, 3, 4}, []string{"batch", "features"}
+		case op == "lstm" || op == "gru" || op == "rnn_tanh" || op == "rnn_relu":
+			d.ranks, d.names = []int{3}, stepNames(in)
+		case op == "_transformer_encoder_layer_fwd" || op == "bmm" || op == "baddbmm" || op == "_native_multi_head_attention":
+			d.ranks = []int{3}
+		case strings.HasSuffix(op, "_cell"):
+			d.ranks, d.names = []int{2}, []string{"batch", "features"}
+		case strings.HasSuffix(op, "1d"):
+			d.ranks = []int{3}
+		case strings.HasSuffix(op, "3d"):
+			d.ranks = []int{5}
+		case strings.HasSuffix(op, "2d"), op == "pixel_shuffle":
+			d.ranks = []int{4}
+		default:
+			d.ranks = c.ranksByModule()
+		}
+		c.demand(d)
+	}
+}
+
+// stepNames are the axes of sequences, steps first unless the layer wants the
+// batch first.
+func stepNames(in []value) []string {
+	if len(in) > 8 && in[8] == true {
+		return []string{"batch", "length", "features"}
+	}
+	return []string{"length", "batch", "features"}
+}
+
+// ranksByModule guesses by the class of the module that is at work.
+func (c *converter) ranksByModule() []int {
+	for i := len(c.self) - 1; i >= 0; i-- {
+		name := c.self[i][strings.LastIndexByte(c.self[i], '.')+1:]
+		switch {
+		case name == "LSTM" || name == "GRU" || name == "RNN" || strings.HasPrefix(name, "Transformer") || name == "MultiheadAttention":
+			return []int{3, 2}
+		case name == "BatchNorm1d":
+			return []int{2, 3}
+		case strings.HasSuffix(name, "1d"):
+			return []int{3}
+		case strings.HasSuffix(name, "2d"):
+			return []int{4}
+		case strings.HasSuffix(name, "3d"):
+			return []int{5}
+		case name == "Linear":
+			return []int{2, 3}
+		}
+	}
+	return nil
+}

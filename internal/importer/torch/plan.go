@@ -1,0 +1,575 @@
+package torch
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/format/torchscript"
+	"github.com/stoa-project/stoa/internal/importer"
+	"github.com/stoa-project/stoa/internal/onnx"
+	"github.com/stoa-project/stoa/internal/onnx/build"
+	"github.com/stoa-project/stoa/internal/tensor"
+)
+
+// plan finds the types and sizes of inputs for which a network's code runs. Files
+// of TorchScript do not say them. It begins with nothing known and all sizes
+// free, learns from what the code asks for, and fixes sizes where the code does
+// not run for several.
+type plan struct {
+	archive *archive
+	options importer.Options
+	done    func() error
+	ops     map[string]operator
+
+	root, constants any
+	files           int
+	tries           int
+}
+
+// input is an input of the network.
+type input struct {
+	name  string
+	dtype tensor.DType
+	dims  []onnx.Dim // nil: nobody told
+	free  []*num     // by axis: the sizes that are tried; nil where it is fixed
+}
+
+func (in input) rank() int { return len(in.dims) }
+
+// spec is what is assumed of an input.
+type spec struct {
+	path  string // the parameter, and where in it
+	dtype tensor.DType
+	dims  []int64 // -1: free; nil: not known
+	names []string
+	told  bool
+	ranks []int // those that may still be tried
+}
+
+// trial says which sizes are tried for what is free.
+type trial struct {
+	even   bool // multiples of 64, for networks that halve and join again
+	shared bool // free sizes of the same meaning are the same for all inputs
+	fix    map[string]int64
+}
+
+// maxTries bounds how often the code is run: each time with other inputs.
+const maxTries = 400
+
+// find runs the code until it fits.
+func (p *plan) find() (*converter, error) {
+	var err error
+	if p.root, err = p.archive.unpickle("data.pkl", "data"); err != nil {
+		return nil, err
+	}
+	if p.archive.has("constants.pkl") {
+		if p.constants, err = p.archive.unpickle("constants.pkl", "constants"); err != nil {
+			return nil, err
+		}
+	}
+	specs, err := p.specs()
+	if err != nil {
+		return nil, err
+	}
+	c, firstErr := p.settle(specs, trial{})
+	if firstErr == nil || !c.size {
+		return c.converter, firstErr
+	}
+	for _, t := range trials(c.specs) {
+		again, err := p.settle(specs, t)
+		if err == nil {
+			t.explain(again.converter)
+			return again.converter, nil
+		}
+		if !again.size || p.tries > maxTries {
+			break
+		}
+	}
+	return nil, p.advise(firstErr, c.specs)
+}
+
+// trials are what is tried after all sizes were free, in this order: other sizes,
+// pictures of one size, a fixed batch, both.
+func trials(specs []spec) []trial {
+	out := []trial{{shared: true}, {even: true, shared: true}}
+	spatial := map[string]bool{}
+	batch := false
+	for _, s := range specs {
+		for i, d := range s.dims {
+			if d < 0 && i < len(s.names) {
+				batch = batch || s.names[i] == "batch"
+				if s.names[i] != "batch" {
+					spatial[s.names[i]] = true
+				}
+			}
+		}
+	}
+	var sizes []map[string]int64
+	if len(spatial) > 0 {
+		for _, n := range likelySizes(spatial) {
+			m := map[string]int64{}
+			for name := range spatial {
+				m[name] = n
+			}
+			sizes = append(sizes, m)
+		}
+	}
+	for _, m := range sizes {
+		out = append(out, trial{shared: true, fix: m})
+	}
+	if !batch {
+		return out
+	}
+	for _, n := range []int64{1, 2, 4, 8, 16} {
+		out = append(out, trial{shared: true, fix: map[string]int64{"batch": n}}, trial{even: true, shared: true, fix: map[string]int64{"batch": n}})
+	}
+	for _, m := range sizes {
+		m = maps.Clone(m)
+		m["batch"] = 1
+		out = append(out, trial{shared: true, fix: m})
+	}
+	return out
+}
+
+// likelySizes are those that pictures or texts have, the commonest first.
+func likelySizes(names map[string]bool) []int64 {
+	out := []int64{224, 32, 28, 64, 128, 256, 299, 227, 96, 512, 48, 160, 192, 384, 112, 84, 320, 40, 56, 100, 150, 200, 300, 416, 448, 480, 640, 24, 16}
+	if !names["height"] {
+		out = []int64{16, 32, 64, 128, 256, 512, 10, 12, 20, 50, 100, 1000, 8, 24, 48, 96, 187, 200, 300, 400, 500, 1024, 2048, 4096, 8000, 16000}
+	}
+	return out
+}
+
+func (t trial) explain(c *converter) {
+	for _, name := range slices.Sorted(maps.Keys(t.fix)) {
+		c.note("%s is fixed at %d: the code does not run, or does not mean the same, for other sizes", name, t.fix[name])
+	}
+	if t.even && t.fix == nil {
+		c.note("sizes of pictures or sequences must be multiples of what the network divides them by, such as 32")
+	}
+}
+
+// attempt is a run, and what it assumed in the end.
+type attempt struct {
+	converter *converter
+	specs     []spec
+	size      bool // it failed, and with other sizes it may not
+}
+
+// settle runs the code, learning about its inputs, until it fits or fails.
+func (p *plan) settle(start []spec, t trial) (attempt, error) {
+	specs := slices.Clone(start)
+	for i := range specs {
+		specs[i].dims = slices.Clone(specs[i].dims)
+	}
+	var first *attempt
+	var firstErr error
+	for {
+		p.tries++
+		c, f := p.run(specs, t)
+		a := attempt{converter: c, specs: specs, size: f.size}
+		if f.err == nil {
+			return a, nil
+		}
+		if p.tries > maxTries {
+			a.size = false
+		}
+		if f.want != nil && a.size && learn(specs, *f.want) {
+			continue
+		}
+		if !a.size {
+			return a, f.err
+		}
+		if first == nil {
+			first, firstErr = &attempt{converter: c, specs: snapshot(specs), size: true}, f.err
+		}
+		if !another(specs) {
+			return *first, firstErr
+		}
+	}
+}
+
+func snapshot(specs []spec) []spec {
+	out := slices.Clone(specs)
+	for i := range out {
+		out[i].dims = slices.Clone(out[i].dims)
+	}
+	return out
+}
+
+// learn takes in what the code asks of an input; false: it knew that already.
+func learn(specs []spec, d demand) bool {
+	s := &specs[d.input]
+	if d.whole && s.dtype != tensor.Int64 && !s.told {
+		s.dtype = tensor.Int64
+		if s.dims == nil && len(d.ranks) > 0 {
+			s.assume(d.ranks, d.names)
+		}
+		return true
+	}
+	if s.dims == nil {
+		s.assume(d.ranks, d.names)
+		return true
+	}
+	changed := false
+	for axis, n := range d.dims {
+		if axis < len(s.dims) && s.dims[axis] < 0 {
+			s.dims[axis], changed = n, true
+		}
+	}
+	return changed
+}
+
+// assume gives an input the likeliest rank.
+func (s *spec) assume(ranks []int, names []string) {
+	if len(ranks) == 0 {
+		ranks = []int{4, 3, 2, 5, 1}
+	}
+	s.ranks = slices.Clone(ranks)
+	s.next(names)
+}
+
+func (s *spec) next(names []string) {
+	rank := s.ranks[0]
+	s.ranks = s.ranks[1:]
+	s.dims = slices.Repeat([]int64{-1}, rank)
+	s.names = names
+	if len(names) != rank {
+		s.names = dimNames(rank)
+	}
+}
+
+// dimNames are what the axes of an input usually are.
+func dimNames(rank int) []string {
+	switch rank {
+	case 2:
+		return []string{"batch", "length"}
+	case 3:
+		return []string{"batch", "length", "features"}
+	case 4:
+		return []string{"batch", "channels", "height", "width"}
+	case 5:
+		return []string{"batch", "channels", "depth", "height", "width"}
+	}
+	out := []string{"batch"}
+	for i := 1; i < rank; i++ {
+		out = append(out, fmt.Sprintf("size_%d", i))
+	}
+	return out[:rank]
+}
+
+// another goes to the next rank that an input may have.
+func another(specs []spec) bool {
+	for i := range specs {
+		if s := &specs[i]; len(s.ranks) > 0 && !s.told {
+			s.next(nil)
+			return true
+		}
+	}
+	return false
+}
+
+// run runs the code once.
+func (p *plan) run(specs []spec, t trial) (c *converter, f failure) {
+	c = &converter{
+		file: p.archive.file, archive: p.archive, b: build.New("torch"), ops: p.ops, weights: map[*weight]*ten{}, sizes: map[string]string{},
+		layers: map[string]int{}, notes: map[string]bool{}, training: p.options.Training, done: p.done,
+	}
+	for i := range c.probe {
+		c.probe[i] = onnx.NewShapes()
+	}
+	if err := p.done(); err != nil {
+		return c, failure{err: err}
+	}
+	defer func() {
+		if bad, ok := caught(c.file, recover()); ok {
+			f = bad
+		}
+	}()
+	l := newLoader(c.file)
+	v, err := l.value(p.root, "", 0)
+	if err == nil {
+		c.constants, err = constantsOf(l, p.constants)
+	}
+	if err != nil {
+		return c, failure{err: err}
+	}
+	c.names = l.names
+	root, ok := v.(*obj)
+	if !ok {
+		return c, failure{err: stoa.Errorf(stoa.Invalid, "%s: its data.pkl holds no module", c.file)}
+	}
+	def := c.method(root, "forward")
+	args := append([]value{root}, c.makeInputs(def, specs, t)...)
+	out := c.call(def, args, nil)
+	if len(c.unsupported) > 0 {
+		return c, failure{}
+	}
+	c.outputs("output", out, 0)
+	if err := c.b.Err(); err != nil {
+		return c, failure{err: err}
+	}
+	return c, failure{}
+}
+
+func constantsOf(l *loader, v any) ([]value, error) {
+	out, err := l.value(v, "constant", 0)
+	if err != nil || out == nil {
+		return nil, err
+	}
+	vs, ok := items(out)
+	if !ok {
+		return nil, stoa.Errorf(stoa.Invalid, "%s: its constants.pkl holds no constants", l.file)
+	}
+	return vs, nil
+}
+
+// specs finds the tensors that forward takes.
+func (p *plan) specs() (specs []spec, err error) {
+	c, f := p.run(nil, trial{})
+	if f.err != nil && !f.size {
+		return nil, f.err
+	}
+	for _, in := range c.inputs {
+		s := spec{path: in.name, dtype: tensor.Float32}
+		given, ok := p.options.Shapes[in.name]
+		if !ok && len(p.options.Shapes) == 1 && len(c.inputs) == 1 {
+			for _, given = range p.options.Shapes { // the one input there is, whatever its name
+				ok = true
+			}
+		}
+		if ok {
+			s.dims, s.names = slices.Clone(given), dimNames(len(given))
+			if s.dims == nil {
+				s.dims = []int64{}
+			}
+		}
+		specs = append(specs, s)
+	}
+	for name := range p.options.Shapes {
+		known := slices.ContainsFunc(specs, func(s spec) bool { return s.path == name })
+		if !known && (len(p.options.Shapes) > 1 || len(specs) != 1) {
+			return nil, stoa.Errorf(stoa.Invalid, "%s: a shape is given for %q, but the inputs are %s", p.archive.file, name, inputNames(specs))
+		}
+	}
+	return specs, nil
+}
+
+func inputNames(specs []spec) string {
+	out := ""
+	for i, s := range specs {
+		if i > 0 {
+			out += ", "
+		}
+		out += s.path
+	}
+	return out
+}
+
+// makeInputs makes the values that forward takes.
+func (c *converter) makeInputs(def *torchscript.Func, specs []spec, t trial) []value {
+	c.at.file, c.at.line = def.File, def.Line
+	var out []value
+	for _, a := range def.Params[min(1, len(def.Params)):] {
+		v, ok := c.inputOf(a.Name, a.Type, specs, t)
+		switch {
+		case ok:
+			out = append(out, v)
+		case a.Default != nil:
+			out = append(out, c.eval(&frame{}, a.Default))
+		case isOptional(a.Type):
+			out = append(out, nil)
+		default:
+			c.fail(stoa.Unsupported, "forward takes %s of a type that is no tensor: wrap the module in one whose forward takes tensors only", a.Name)
+		}
+	}
+	return out
+}
+
+func isOptional(t torchscript.Expr) bool {
+	i, ok := t.(*torchscript.Index)
+	return ok && torchscript.Dotted(i.X) == "Optional"
+}
+
+// inputOf makes the input, or the tuple of inputs, of a parameter.
+func (c *converter) inputOf(name string, t torchscript.Expr, specs []spec, tr trial) (value, bool) {
+	if torchscript.Dotted(t) == "Tensor" || t == nil {
+		return c.makeInput(name, specs, tr), true
+	}
+	i, ok := t.(*torchscript.Index)
+	if !ok || torchscript.Dotted(i.X) != "Tuple" {
+		return nil, false
+	}
+	parts := []torchscript.Expr{i.At}
+	if p, ok := i.At.(*torchscript.Tuple); ok {
+		parts = p.Items
+	}
+	var out tuple
+	for k, part := range parts {
+		v, ok := c.inputOf(fmt.Sprintf("%s_%d", name, k), part, specs, tr)
+		if !ok {
+			return nil, false
+		}
+		out = append(out, v)
+	}
+	return out, true
+}
+
+// The sizes that are tried: of the batch, and of others by what they are. They
+// have no factor in common, unless they are to be even.
+var (
+	batchSizes = [probes]int64{2, 3, 5}
+	oddSizes   = [][probes]int64{{203, 257, 311}, {227, 281, 199}, {211, 263, 347}, {229, 307, 241}, {233, 197, 269}, {271, 223, 317}}
+	evenSizes  = [][probes]int64{{192, 256, 320}, {256, 320, 448}, {320, 192, 256}, {448, 256, 192}, {384, 448, 256}, {192, 320, 384}}
+	textSizes  = [][probes]int64{{7, 11, 13}, {17, 9, 19}, {23, 15, 10}, {14, 21, 25}, {26, 27, 22}, {29, 6, 31}}
+	manySizes  = [][probes]int64{{37, 41, 43}, {47, 53, 59}, {61, 67, 71}, {73, 79, 83}, {89, 97, 101}, {103, 107, 109}}
+)
+
+func (c *converter) makeInput(name string, specs []spec, t trial) value {
+	at := len(c.inputs)
+	c.inputs = append(c.inputs, input{name: name})
+	if at >= len(specs) || specs[at].dims == nil {
+		return &ten{blank: at + 1}
+	}
+	s := specs[at]
+	dims, free := make([]onnx.Dim, len(s.dims)), make([]*num, len(s.dims))
+	for i, d := range s.dims {
+		if n, ok := t.fix[s.names[i]]; ok && d < 0 {
+			d = n
+		}
+		if d >= 0 {
+			dims[i] = onnx.Fixed(d)
+			continue
+		}
+		free[i], dims[i] = c.freeDim(at, i, s, t)
+	}
+	c.inputs[at] = input{name: name, dtype: s.dtype, dims: dims, free: free}
+	if c.b.Input(name, s.dtype, dims...); c.b.Err() != nil {
+		c.fail(stoa.Invalid, "%s", stoa.AsError(c.b.Err()).Msg)
+	}
+	for p := range c.probe {
+		shape := slices.Clone(dims)
+		for i, f := range free {
+			if f != nil {
+				shape[i] = onnx.Fixed(f.n[p])
+			}
+		}
+		c.probe[p].Value(name, s.dtype, shape)
+	}
+	return &ten{name: name}
+}
+
+// freeDim names a free dimension and gives the sizes that are tried for it.
+func (c *converter) freeDim(at, axis int, s spec, t trial) (*num, onnx.Dim) {
+	name := s.names[axis]
+	if name == "batch" {
+		return &num{n: batchSizes}, onnx.Named(name)
+	}
+	table := oddSizes
+	switch {
+	case s.dtype == tensor.Int64 || len(s.dims) == 3 && s.names[1] == "length":
+		table = textSizes
+	case len(s.dims) == 2 || name == "channels" || name == "features":
+		table = manySizes
+	case t.even:
+		table = evenSizes
+	}
+	n := axis
+	if !t.shared && at > 0 {
+		n += 2 * at
+		name = c.inputs[at].name + "_" + name
+	}
+	return &num{n: table[n%len(table)]}, onnx.Named(name)
+}
+
+// outputs makes tensors outputs of the graph: the first is "output", further
+// ones are numbered, and those of a dictionary have its keys.
+func (c *converter) outputs(name string, v value, n int) int {
+	switch x := v.(type) {
+	case *ten:
+		if n > 0 && name == "output" {
+			name = fmt.Sprintf("output_%d", n)
+		}
+		c.b.Output(name, c.use(x))
+		return n + 1
+	case *dict:
+		for i, k := range x.keys {
+			key, ok := k.(string)
+			if !ok {
+				key = fmt.Sprint(k)
+			}
+			n = c.outputs(key, x.values[i], n)
+		}
+		return n
+	case *record:
+		for i, e := range x.items {
+			n = c.outputs(x.class.Fields[min(i, len(x.class.Fields)-1)], e, n)
+		}
+		return n
+	case unknown:
+		c.fail(stoa.Unsupported, "output %d of the network is the second result of an operator that is supported for its first only", n)
+	case int64, float64, bool, *num:
+		return c.outputs(name, &ten{scalar: x, dtype: scalarType(x)}, n)
+	}
+	vs, _ := items(v)
+	for _, e := range vs {
+		if name == "output" {
+			n = c.outputs(name, e, n)
+			continue
+		}
+		c.outputs(fmt.Sprintf("%s_%d", name, n), e, 0)
+		n++
+	}
+	return n
+}
+
+// advise tells what a person can do where no sizes were found.
+func (p *plan) advise(err error, specs []spec) error {
+	var open []string
+	for _, s := range specs {
+		if !s.told && p.options.Shapes[s.path] == nil {
+			open = append(open, s.path)
+		}
+	}
+	if len(open) == 0 {
+		return err
+	}
+	return stoa.Wrap(stoa.KindOf(err), err, "%s. Files of TorchScript do not say what shape their inputs have, and it could not be found out: give it, with -1 for what is free, as in model.shapes in stoa.yaml or --shape %s=1,3,224,224",
+		stoa.AsError(err).Msg, open[0])
+}
+
+// bind says which sizes stand for the free ones, where one must be named.
+func (p *plan) bind(c *converter) map[string]int64 {
+	out := map[string]int64{}
+	for _, in := range c.inputs {
+		for i, f := range in.free {
+			if f == nil {
+				continue
+			}
+			switch {
+			case in.rank() >= 4:
+				out[in.dims[i].Param] = 224
+			default:
+				out[in.dims[i].Param] = 16
+			}
+		}
+	}
+	return out
+}
+
+// parameters counts the numbers of the weights that the network uses.
+func (p *plan) parameters(c *converter) int64 {
+	total := int64(0)
+	seen := map[string]bool{}
+	for w := range c.weights {
+		n, err := tensor.Elements(w.size)
+		key := fmt.Sprint(w.storage.key, w.offset, w.size)
+		if err == nil && len(w.size) > 0 && !seen[key] {
+			total += n
+		}
+		seen[key] = true
+	}
+	return total
+}

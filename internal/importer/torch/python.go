@@ -1,0 +1,574 @@
+package torch
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/tensor"
+)
+
+// pythonOps are the operators that also work on numbers, or only on them.
+var pythonOps = map[string]bool{
+	"add": true, "sub": true, "mul": true, "div": true, "floordiv": true, "floor_divide": true, "remainder": true, "pow": true, "neg": true,
+	"eq": true, "ne": true, "lt": true, "le": true, "gt": true, "ge": true, "__and__": true, "__or__": true, "__xor__": true,
+	"len": true, "dim": true, "size": true, "format": true, "ceil": true, "floor": true, "round": true, "sqrt": true, "abs": true, "item": true,
+	"slice": true, "rsub": true, "__not__": true, "__is__": true, "__isnot__": true, "__contains__": true,
+	"prim.max": true, "prim.min": true, "prim.dtype": true, "prim.device": true, "prim.NumToTensor": true, "prim.ImplicitTensorToNum": true,
+	"builtin.int": true, "builtin.float": true, "builtin.bool": true, "builtin.len": true, "builtin.str": true, "builtin.range": true,
+	"numel": true, "prim.abs": true, "Int": true, "Float": true, "Bool": true, "log": true, "exp": true, "list": true,
+	"builtin.max": true, "builtin.min": true, "builtin.abs": true, "builtin.round": true, "prim.ceil": true,
+}
+
+// structural calls what works on lists, dictionaries, texts and properties of
+// tensors, whatever is in them.
+func (c *converter) structural(name string, args []value, kwargs map[string]value) (value, bool) {
+	at := func(i int) value {
+		if i < len(args) {
+			return args[i]
+		}
+		return nil
+	}
+	_, noValue := at(0).(unknown)
+	if noValue && name != "__is__" && name != "__isnot__" {
+		return nil, false
+	}
+	if l, ok := at(0).(*list); ok {
+		if v, ok := c.listOp(l, name, args); ok {
+			return v, true
+		}
+	}
+	if d, ok := at(0).(*dict); ok {
+		if v, ok := c.dictOp(d, name, args); ok {
+			return v, true
+		}
+	}
+	if s, ok := at(0).(string); ok {
+		if v, ok := c.textOp(s, name, args); ok {
+			return v, true
+		}
+	}
+	switch name {
+	case "prim.RaiseException":
+		msg, _ := at(0).(string)
+		c.contradict("the code refuses such an input: %.300s", msg)
+	case "__is__", "__isnot__":
+		a, b := at(0), at(1)
+		if _, ok := a.(unknown); ok && b != nil {
+			return a, true
+		}
+		return (a == nil && b == nil || a != nil && b != nil && same(a, b)) == (name == "__is__"), true
+	case "warn", "manual_seed", "builtin.print", "prim.Print", "set_grad_enabled", "_set_grad_enabled", "prim.profile":
+		return nil, true
+	case "is_autocast_enabled":
+		return false, true
+	case "is_grad_enabled", "prim.requires_grad":
+		// So that code takes its plain way, not one for inference alone.
+		return true, true
+	case "device", "prim.device", "get_device":
+		return "cpu", true
+	case "prim.is_cuda", "prim.is_quantized", "prim.is_sparse", "prim.is_mkldnn", "prim.is_nested", "prim.is_meta", "is_complex", "prim.is_xpu", "prim.is_mps":
+		return false, true
+	case "prim.layout":
+		return int64(0), true
+	case "_unwrap_optional", "prim.unchecked_unwrap_optional", "prim.unchecked_cast", "prim.data", "prim.Uninitialized":
+		return at(0), true
+	case "prim.TupleUnpack", "prim.TupleConstruct", "prim.ListUnpack":
+		return at(0), true
+	case "builtin.range":
+		return c.range_(args), true
+	case "__range_length":
+		return int64(len(c.range_(args).(*list).items)), true
+	case "__derive_index":
+		return c.arithmetic("add", at(1), c.arithmetic("mul", at(0), at(2))), true
+	case "__not__":
+		yes, known := c.truth(at(0))
+		if !known {
+			return unknown{}, true
+		}
+		return !yes, true
+	case "dict":
+		if len(args) == 0 {
+			return &dict{}, true
+		}
+	}
+	if t, ok := at(0).(*ten); ok {
+		return c.property(t, name, args, kwargs)
+	}
+	return c.countOf(name, at(0))
+}
+
+// countOf is len of what is neither a list nor a tensor.
+func (c *converter) countOf(name string, v value) (value, bool) {
+	if name != "len" && name != "builtin.len" {
+		return nil, false
+	}
+	vs, ok := items(v)
+	return int64(len(vs)), ok
+}
+
+// property gives what a tensor is, apart from its content.
+func (c *converter) property(t *ten, name string, args []value, _ map[string]value) (value, bool) {
+	switch name {
+	case "dim", "prim.ndim", "ndimension":
+		return int64(c.rank(t)), true
+	case "size", "prim.shape", "sym_size":
+		if len(args) > 1 {
+			return c.shape(t)[c.axis(c.lift(args[1]).n[0], c.rank(t))], true
+		}
+		return &list{slices.Clone(c.shape(t))}, true
+	case "len", "builtin.len":
+		return c.dim(t, 0), true
+	case "numel":
+		out := value(int64(1))
+		for _, d := range c.shape(t) {
+			out = c.arithmetic("mul", out, d)
+		}
+		return out, true
+	case "prim.dtype":
+		return dtypeNumber(c.dtype(t)), true
+	case "is_floating_point":
+		return category(c.dtype(t)) == 2, true
+	case "is_contiguous", "is_non_overlapping_and_dense":
+		return true, true
+	case "is_same_size":
+		if len(args) == 2 && isTen(args[1]) {
+			return c.equalLists(c.shape(t), c.shape(args[1].(*ten))), true
+		}
+	case "prim.name", "prim.grad", "prim.names":
+		return nil, true
+	case "prim.itemsize", "element_size":
+		return c.dtype(t).Size(), true
+	}
+	return nil, false
+}
+
+func (c *converter) equalLists(a, b []value) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		x, isList := items(a[i])
+		y, isList2 := items(b[i])
+		switch {
+		case isList && isList2:
+			if !c.equalLists(x, y) {
+				return false
+			}
+		case isNumber(a[i]) && isNumber(b[i]):
+			if !c.compare("eq", a[i], b[i]) {
+				return false
+			}
+		case !same(a[i], b[i]):
+			return false
+		}
+	}
+	return true
+}
+
+func isNumber(v value) bool {
+	switch v.(type) {
+	case int64, float64, bool, *num:
+		return true
+	}
+	return false
+}
+
+// listOp is an operation on a list.
+func (c *converter) listOp(l *list, name string, args []value) (value, bool) {
+	switch name {
+	case "append", "push":
+		if len(l.items) >= maxItems {
+			c.fail(stoa.TooLarge, "a list grows over %d elements", maxItems)
+		}
+		l.items = append(l.items, args[1])
+		return l, true
+	case "extend":
+		vs, _ := items(args[1])
+		if len(l.items)+len(vs) > maxItems {
+			c.fail(stoa.TooLarge, "a list grows over %d elements", maxItems)
+		}
+		l.items = append(l.items, vs...)
+		return nil, true
+	case "insert":
+		i := int(min(max(c.lift(args[1]).n[0], 0), int64(len(l.items))))
+		l.items = slices.Insert(l.items, i, args[2])
+		return nil, true
+	case "pop":
+		i := len(l.items) - 1
+		if len(args) > 1 {
+			i = c.position(args[1], len(l.items))
+		}
+		v := l.items[i]
+		l.items = slices.Delete(l.items, i, i+1)
+		return v, true
+	case "clear":
+		l.items = nil
+		return nil, true
+	case "reverse":
+		slices.Reverse(l.items)
+		return nil, true
+	case "copy", "list", "builtin.list":
+		return &list{slices.Clone(l.items)}, true
+	case "len", "builtin.len":
+		return int64(len(l.items)), true
+	case "__getitem__", "select":
+		return l.items[c.position(args[1], len(l.items))], true
+	case "_set_item":
+		l.items[c.position(args[1], len(l.items))] = args[2]
+		return l, true
+	case "__contains__":
+		return slices.ContainsFunc(l.items, func(v value) bool { return c.equalLists([]value{v}, []value{args[1]}) }), true
+	case "index":
+		return int64(slices.IndexFunc(l.items, func(v value) bool { return c.equalLists([]value{v}, []value{args[1]}) })), true
+	case "slice":
+		return c.sliceList(l, args), true
+	case "add", "add_":
+		if o, ok := args[1].(*list); ok && len(l.items)+len(o.items) <= maxItems {
+			return &list{slices.Concat(l.items, o.items)}, true
+		}
+	case "mul":
+		n := c.lift(args[1]).n[0]
+		if n > int64(maxItems/max(len(l.items), 1)) {
+			c.fail(stoa.TooLarge, "a list grows over %d elements", maxItems)
+		}
+		return &list{slices.Repeat(l.items, int(max(n, 0)))}, true
+	case "eq", "ne":
+		if o, ok := items(args[1]); ok {
+			return c.equalLists(l.items, o) == (name == "eq"), true
+		}
+	case "prim.max", "prim.min", "builtin.max", "builtin.min", "sum", "builtin.sum":
+		return c.foldList(l, name[strings.LastIndexByte(name, '.')+1:], args), true
+	case "all", "any":
+		return c.everyOne(l, name)
+	}
+	return nil, false
+}
+
+func (c *converter) everyOne(l *list, name string) (value, bool) {
+	for _, v := range l.items {
+		if isTen(v) {
+			return nil, false
+		}
+		yes, known := c.truth(v)
+		if !known {
+			return unknown{}, true
+		}
+		if yes == (name == "any") {
+			return yes, true
+		}
+	}
+	return name == "all", true
+}
+
+func (c *converter) foldList(l *list, op string, args []value) value {
+	if len(args) > 1 {
+		return &list{[]value{c.arithmetic(op, args[0], args[1])}}
+	}
+	out := value(int64(0))
+	for i, v := range l.items {
+		switch {
+		case op == "sum":
+			out = c.arithmetic("add", out, v)
+		case i == 0:
+			out = v
+		default:
+			out = c.arithmetic(op, out, v)
+		}
+	}
+	return out
+}
+
+func (c *converter) sliceList(l *list, args []value) value {
+	from, to, by := int64(0), int64(len(l.items)), int64(1)
+	for i, p := range []*int64{&from, &to, &by} {
+		if i+1 < len(args) && args[i+1] != nil {
+			*p = c.lift(args[i+1]).n[0]
+		}
+	}
+	n := int64(len(l.items))
+	clip := func(v int64) int64 {
+		if v < 0 {
+			v += n
+		}
+		return min(max(v, 0), n)
+	}
+	out := &list{}
+	for i := clip(from); by > 0 && i < clip(to); i += min(by, n) {
+		out.items = append(out.items, l.items[i])
+	}
+	return out
+}
+
+func (c *converter) dictOp(d *dict, name string, args []value) (value, bool) {
+	switch name {
+	case "keys":
+		return &list{slices.Clone(d.keys)}, true
+	case "values":
+		return &list{slices.Clone(d.values)}, true
+	case "items":
+		out := &list{}
+		for i := range d.keys {
+			out.items = append(out.items, tuple{d.keys[i], d.values[i]})
+		}
+		return out, true
+	case "len", "builtin.len":
+		return int64(len(d.keys)), true
+	case "__contains__":
+		return d.find(args[1]) >= 0, true
+	case "__getitem__":
+		return c.element(d, args[1]), true
+	case "get":
+		if i := d.find(args[1]); i >= 0 {
+			return d.values[i], true
+		}
+		if len(args) > 2 {
+			return args[2], true
+		}
+		return nil, true
+	case "_set_item":
+		if len(d.keys) > maxItems/64 { // finding a key takes as long as there are keys
+			c.fail(stoa.TooLarge, "a dictionary grows over %d keys", maxItems/64)
+		}
+		d.set(args[1], args[2])
+		return nil, true
+	case "copy", "dict":
+		return &dict{slices.Clone(d.keys), slices.Clone(d.values)}, true
+	case "update":
+		if o, ok := args[1].(*dict); ok {
+			for i := range o.keys {
+				d.set(o.keys[i], o.values[i])
+			}
+		}
+		return nil, true
+	case "pop":
+		i := d.find(args[1])
+		if i < 0 {
+			return nil, true
+		}
+		v := d.values[i]
+		d.keys, d.values = slices.Delete(d.keys, i, i+1), slices.Delete(d.values, i, i+1)
+		return v, true
+	}
+	return nil, false
+}
+
+func (c *converter) textOp(s, name string, args []value) (value, bool) {
+	text := func(i int) string {
+		if i < len(args) {
+			t, _ := args[i].(string)
+			return t
+		}
+		return ""
+	}
+	switch name {
+	case "format":
+		for _, a := range args[1:] {
+			s = strings.Replace(s, "{}", c.print(a), 1)
+		}
+		return s[:min(len(s), 10_000)], true
+	case "add":
+		return (s + text(1))[:min(len(s)+len(text(1)), 10_000)], true
+	case "eq", "ne":
+		return (args[0] == args[1]) == (name == "eq"), true
+	case "lower":
+		return strings.ToLower(s), true
+	case "upper":
+		return strings.ToUpper(s), true
+	case "strip":
+		return strings.TrimSpace(s), true
+	case "startswith":
+		return strings.HasPrefix(s, text(1)), true
+	case "endswith":
+		return strings.HasSuffix(s, text(1)), true
+	case "__contains__":
+		return strings.Contains(s, text(1)), true
+	case "len", "builtin.len":
+		return int64(len(s)), true
+	case "str", "builtin.str":
+		return s, true
+	case "join", "percentFormat", "replace", "split":
+		return s, true // of messages only
+	}
+	return nil, false
+}
+
+// print writes a value for a message of the code.
+func (c *converter) print(v value) string {
+	switch x := v.(type) {
+	case *num:
+		return fmt.Sprint(x.n[0])
+	case *ten:
+		return "a tensor"
+	case int64, float64, bool, string:
+		return fmt.Sprint(x)
+	}
+	if vs, ok := items(v); ok && len(vs) < 20 {
+		var out []string
+		for _, e := range vs {
+			out = append(out, c.print(e))
+		}
+		return "[" + strings.Join(out, ", ") + "]"
+	}
+	return kindOf(v)
+}
+
+// numeric computes with numbers, and with tensors of one number that is known:
+// those are tensors again then.
+func (c *converter) numeric(op string, args []value, kwargs map[string]value) (value, bool) {
+	if a, ok := conversion(op, args); ok {
+		return c.convert(op, a)
+	}
+	if !pythonOps[op] && op != "prim.NumToTensor" || len(args) == 0 || len(args) > 3 {
+		return nil, false
+	}
+	for _, a := range args {
+		if _, isNumberLike := a.(*ten); !isNumberLike && !isNumber(a) {
+			if s, ok := a.(string); !ok || s == "" {
+				return nil, false
+			}
+		}
+	}
+	vs, tensors, ok := c.scalars(args)
+	if !ok {
+		return nil, false
+	}
+	out, ok := c.calculate(op, vs, kwargs)
+	if !ok {
+		return nil, false
+	}
+	if !tensors {
+		return out, true
+	}
+	return &ten{scalar: out, dtype: c.resultType(op, args, out)}, true
+}
+
+// resultType gives the type of a tensor that was computed of known ones.
+func (c *converter) resultType(op string, args []value, out value) tensor.DType {
+	if _, ok := out.(bool); ok {
+		return tensor.Bool
+	}
+	t := c.promote(args...)
+	if op == "div" && category(t) < 2 && scalarType(out) == tensor.Float32 {
+		return tensor.Float32
+	}
+	return t
+}
+
+func (c *converter) calculate(op string, vs []value, kwargs map[string]value) (value, bool) {
+	a := vs[0]
+	if len(vs) == 1 {
+		switch op {
+		case "neg":
+			return c.neg(a), true
+		case "ceil", "prim.ceil":
+			return c.single(a, true, math.Ceil, "Ceil"), true
+		case "floor":
+			return c.single(a, true, math.Floor, "Floor"), true
+		case "round":
+			return c.single(a, true, math.RoundToEven, "Round"), true
+		case "sqrt":
+			return c.single(a, false, math.Sqrt, "Sqrt"), true
+		case "exp":
+			return c.single(a, false, math.Exp, "Exp"), true
+		case "log":
+			return c.single(a, false, math.Log, "Log"), true
+		case "abs", "prim.abs":
+			return c.single(a, !c.lift(a).float, math.Abs, "Abs"), true
+		}
+		return nil, false
+	}
+	b := vs[1]
+	if alpha, ok := kwargs["alpha"]; ok && (op == "add" || op == "sub") {
+		b = c.arithmetic("mul", b, alpha)
+	}
+	if op == "rsub" {
+		return c.arithmetic("sub", b, a), true
+	}
+	switch op {
+	case "add", "sub", "mul", "pow", "remainder", "floordiv":
+		return c.arithmetic(op, a, b), true
+	case "floor_divide":
+		return c.arithmetic("floordiv", a, b), true
+	case "prim.max", "prim.min", "builtin.max", "builtin.min":
+		return c.arithmetic(op[strings.LastIndexByte(op, '.')+1:], a, b), true
+	case "div":
+		mode, _ := kwargs["rounding_mode"].(string)
+		if mode == "floor" || mode == "trunc" {
+			return c.arithmetic("floordiv", a, b), true
+		}
+		return c.arithmetic("div", a, b), true
+	case "eq", "ne", "lt", "le", "gt", "ge":
+		return c.compare(op, a, b), true
+	case "__and__", "__or__", "__xor__":
+		return c.bits(op, a, b)
+	}
+	return nil, false
+}
+
+func (c *converter) bits(op string, a, b value) (value, bool) {
+	x, isBool := a.(bool)
+	y, isBool2 := b.(bool)
+	if isBool && isBool2 {
+		switch op {
+		case "__and__":
+			return x && y, true
+		case "__or__":
+			return x || y, true
+		}
+		return x != y, true
+	}
+	m, ok := a.(int64)
+	n, ok2 := b.(int64)
+	if !ok || !ok2 {
+		return nil, false
+	}
+	switch op {
+	case "__and__":
+		return m & n, true
+	case "__or__":
+		return m | n, true
+	}
+	return m ^ n, true
+}
+
+// conversion tells whether an operator turns a tensor into a number or a number
+// into another.
+func conversion(op string, args []value) (value, bool) {
+	switch op {
+	case "Int", "Float", "Bool", "item", "IntImplicit", "FloatImplicit", "ScalarImplicit", "prim.ImplicitTensorToNum", "builtin.int",
+		"builtin.float", "builtin.bool", "prim.NumToTensor", "scalar_tensor", "is_nonzero", "Scalar", "builtin.str", "str":
+		return args[0], len(args) > 0
+	}
+	return nil, false
+}
+
+func (c *converter) convert(op string, v value) (value, bool) {
+	if t, ok := v.(*ten); ok {
+		if v, ok = c.content(t); !ok {
+			c.unsupport(opName(op), "the code takes a number out of a tensor that is known only when the network runs")
+			return unknown{}, true
+		}
+	}
+	switch op {
+	case "prim.NumToTensor", "scalar_tensor":
+		return &ten{scalar: v, dtype: scalarType(v)}, true
+	case "Int", "IntImplicit", "builtin.int":
+		if c.lift(v).float {
+			return c.single(v, true, math.Trunc), true
+		}
+		return c.settle(c.lift(v)), true
+	case "Float", "FloatImplicit", "builtin.float":
+		if !c.lift(v).float {
+			return c.single(v, false, func(f float64) float64 { return f }), true
+		}
+	case "Bool", "builtin.bool", "is_nonzero":
+		yes, _ := c.truth(v)
+		return yes, true
+	case "builtin.str", "str":
+		return c.print(v), true
+	}
+	return v, true
+}

@@ -1,0 +1,90 @@
+// Package torch reads networks of PyTorch that were saved as TorchScript, traced
+// or scripted. Their code is followed step by step: what it does with numbers and
+// lists is computed, what it does with tensors becomes nodes, and nothing of it
+// ever runs. Files of weights alone are recognised, and their answer is a list of
+// the tensors and the lines of Python that would save a network.
+package torch
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/importer"
+)
+
+// Plug reads TorchScript.
+type Plug struct{}
+
+var _ importer.Plug = Plug{}
+
+// Framework gives "pytorch".
+func (Plug) Framework() string { return "pytorch" }
+
+// Operators gives the operators of PyTorch that become nodes.
+func (Plug) Operators() []string {
+	var out []string
+	for name := range allOperators() {
+		out = append(out, opName(name))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Find recognises archives of TorchScript, and files of PyTorch without a graph,
+// which cannot be imported.
+func (Plug) Find(files []*importer.File) []importer.Candidate {
+	var out []importer.Candidate
+	for _, f := range files {
+		data, err := f.Data()
+		if err != nil {
+			continue
+		}
+		if format, ok, err := recognise(f.Name, data); ok {
+			out = append(out, importer.Candidate{Files: []string{f.Name}, Format: format, Err: err})
+		}
+	}
+	return out
+}
+
+// Import makes the network of an archive.
+func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, error) {
+	name := job.Candidate.Files[0]
+	f, err := job.Source.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := f.Data()
+	if err != nil {
+		return nil, err
+	}
+	a, ok, err := openArchive(name, data)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, stoa.Errorf(stoa.Invalid, "%s: it is no archive of PyTorch", name)
+	}
+	done := func() error {
+		if err := ctx.Err(); err != nil {
+			return stoa.AsError(err)
+		}
+		return nil
+	}
+	p := &plan{archive: a, options: job.Options, done: done, ops: allOperators()}
+	c, err := p.find()
+	if err != nil {
+		return nil, err
+	}
+	net := &importer.Network{
+		Files: []string{name}, Format: job.Candidate.Format, Layers: c.layers, Fold: true, Bind: p.bind(c),
+		Unsupported: c.unsupported, Parameters: p.parameters(c), Notes: slices.Sorted(maps.Keys(c.notes)),
+	}
+	if len(c.unsupported) > 0 {
+		return net, nil
+	}
+	net.Mapped = c.b.Mapped()
+	net.Model, err = c.b.Model()
+	return net, err
+}
