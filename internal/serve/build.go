@@ -22,10 +22,7 @@ import (
 	"github.com/stoa-project/stoa/internal/importer/cntk"
 	"github.com/stoa-project/stoa/internal/importer/keras"
 	"github.com/stoa-project/stoa/internal/importer/tensorflow"
-<<<<<<< HEAD
-=======
 	"github.com/stoa-project/stoa/internal/importer/torch"
->>>>>>> main
 	"github.com/stoa-project/stoa/internal/importer/torch7"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/sandbox"
@@ -42,10 +39,7 @@ func Plugs() []importer.Plug {
 		cntk.Plug{},
 		keras.Plug{},
 		tensorflow.Plug{},
-<<<<<<< HEAD
-=======
 		torch.Plug{},
->>>>>>> main
 		torch7.Plug{},
 	}
 }

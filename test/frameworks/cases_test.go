@@ -16,10 +16,7 @@ import (
 	"github.com/stoa-project/stoa/internal/format/npy"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/importer/caffe/caffetest"
-<<<<<<< HEAD
-=======
 	"github.com/stoa-project/stoa/internal/importer/importtest"
->>>>>>> main
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/serve"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -121,11 +118,7 @@ func TestCases(t *testing.T) {
 func allJobs(t testing.TB) []job {
 	t.Helper()
 	var jobs []job
-<<<<<<< HEAD
-	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "tensorflow", "torch7"} {
-=======
 	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "pytorch", "tensorflow", "torch7"} {
->>>>>>> main
 		files, err := filepath.Glob(filepath.Join(assets, framework, "*", "meta.json"))
 		if err != nil {
 			t.Fatal(err)
