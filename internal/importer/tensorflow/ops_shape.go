@@ -80,12 +80,8 @@ func reshape(k *call) ([]value, error) {
 		x := k.x(0)
 		if t, ok := k.constant(k.x(1)); ok {
 			sizes := slices.Clone(arith.Ints(t))
-			if w := k.root.Initializer(x); w != nil && !slices.Contains(sizes, -1) {
-				if n, err := tensor.Elements(sizes); err == nil {
-					if m, err := tensor.Elements(w.Shape); err == nil && n == m {
-						return k.root.Constant(k.Name, tensor.Tensor{DType: w.DType, Shape: sizes, Data: w.Data}), nil
-					}
-				}
+			if name, ok := k.viewOf(x, sizes); ok {
+				return name, nil
 			}
 			return k.last("Reshape", []string{x, k.b.Ints(sizes...)}, zeroSizes(sizes)...), nil
 		}
@@ -94,6 +90,30 @@ func reshape(k *call) ([]value, error) {
 		}
 		return k.last("Reshape", []string{x, k.cast(k.x(1), tensor.Int64)}, onnx.AInt("allowzero", 1)), nil
 	})(k)
+}
+
+// viewOf gives a constant another shape of as many elements, one of whose sizes
+// may be -1.
+func (k *call) viewOf(x string, sizes []int64) (string, bool) {
+	w, ok := k.constant(x)
+	if !ok || w.Check() != nil {
+		return "", false
+	}
+	shape := slices.Clone(sizes)
+	n, err := tensor.Elements(w.Shape)
+	if err != nil {
+		return "", false
+	}
+	if at := slices.Index(shape, -1); at >= 0 {
+		shape[at] = 1
+		if m, err := tensor.Elements(shape); err == nil && m > 0 {
+			shape[at] = n / m
+		}
+	}
+	if m, err := tensor.Elements(shape); err != nil || m != n {
+		return "", false
+	}
+	return k.root.Constant(k.Name, tensor.Tensor{DType: w.DType, Shape: shape, Data: w.Data}), true
 }
 
 // zeroSizes says that a size of 0 means none, where there is one: without that,
@@ -150,6 +170,17 @@ func squeeze(k *call) ([]value, error) {
 				return k.x(0), nil
 			}
 		}
+		if w, ok := k.constant(k.x(0)); ok {
+			var left []int64
+			for i, n := range w.Shape {
+				if !slices.Contains(axes, int64(i)) && !slices.Contains(axes, int64(i-len(w.Shape))) {
+					left = append(left, n)
+				}
+			}
+			if name, ok := k.viewOf(k.x(0), left); ok {
+				return name, nil
+			}
+		}
 		return k.last("Squeeze", []string{k.x(0), k.b.Ints(axes...)}), nil
 	})(k)
 }
@@ -159,6 +190,15 @@ func expandDims(k *call) ([]value, error) {
 		axes, err := k.intsAt(1, "axes")
 		if err != nil {
 			return "", err
+		}
+		if w, ok := k.constant(k.x(0)); ok && len(axes) == 1 {
+			at, err := k.axis(axes[0], len(w.Shape)+1)
+			if err != nil {
+				return "", err
+			}
+			if name, ok := k.viewOf(k.x(0), slices.Insert(slices.Clone(w.Shape), int(at), 1)); ok {
+				return name, nil
+			}
 		}
 		return k.last("Unsqueeze", []string{k.x(0), k.b.Ints(axes...)}), nil
 	})(k)
