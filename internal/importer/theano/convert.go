@@ -149,6 +149,9 @@ func (c *converter) param(l *layer, name string, shape ...int64) (tensor.Tensor,
 		}
 		t = old[k].t
 	} else {
+		if c.params.file == "" {
+			return t, c.net.errorf(l, "it has a parameter %s, and beside %s must lie one file of parameters, as np.savez or pickle wrote it; where there are several, name one: weights: model.npz", name, c.net.file)
+		}
 		if c.next >= len(c.params.arrays) {
 			return t, c.net.errorf(l, "its parameter %s (%s) would be array %d, and %s has only %d: a layer has parameters too many, such as a bias (b: false, or batch_norm: true)",
 				name, tensor.ShapeString(shape), c.next, c.params.file, len(c.params.arrays))

@@ -131,7 +131,9 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	if err != nil {
 		return nil, err
 	}
-	out.Files = append(out.Files, p.file)
+	if p.file != "" {
+		out.Files = append(out.Files, p.file)
+	}
 	if out.Unsupported = net.unsupported(); len(out.Unsupported) > 0 {
 		return out, nil
 	}
@@ -175,8 +177,8 @@ func weights(job importer.Job, net *network) (*parameters, error) {
 	} else if len(job.Candidate.Files) > 1 {
 		name = job.Candidate.Files[1]
 	}
-	if name == "" {
-		return nil, stoa.Errorf(stoa.Invalid, "%s: beside it must lie one file of parameters, as np.savez or pickle wrote it; where there are several, name one: weights: model.npz", net.file)
+	if name == "" { // there are networks without parameters
+		return &parameters{}, nil
 	}
 	data, err := open(job.Source, name)
 	if err != nil {
