@@ -115,7 +115,7 @@ func blockLSTM(k *call) ([]value, error) {
 		return nil, err
 	}
 	names := k.b.Add(&onnx.Node{
-		Name: k.Name, Op: "Scan", Inputs: []string{cs, h, x}, Outputs: []string{"", "", k.Name + "/cs", k.Name + "/h"},
+		Name: k.Name, Op: "Scan", Inputs: []string{cs, h, x}, Outputs: []string{k.Name + "/last", k.Name + "/last", k.Name + "/cs", k.Name + "/h"},
 		Attrs: []onnx.Attribute{onnx.AGraph("body", body), onnx.AInt("num_scan_inputs", 1)},
 	})
 	var states [2]string
