@@ -119,6 +119,9 @@ func (k *call) dilatedPads(d *dilated, w build.Window) ([]int64, error) {
 func (k *call) packed(r flow.Ref, i, j int) (int64, bool) {
 	for _, at := range []int{i, j} {
 		n := flow.Through(r).Node
+		for n != nil && n.Op == "StridedSlice" && len(n.In) == 4 && k.wholeFromZero(n) {
+			n = flow.Through(n.In[0]).Node
+		}
 		if n == nil || n.Op != "Pack" || at >= len(n.In) {
 			return 0, false
 		}
@@ -133,6 +136,21 @@ func (k *call) packed(r flow.Ref, i, j int) (int64, bool) {
 		return v[0], true
 	}
 	return 0, false
+}
+
+// wholeFromZero tells whether a node gives the rows of a matrix from the first on.
+func (k *call) wholeFromZero(n *flow.Node) bool {
+	for at, want := range map[int]int64{1: 0, 3: 1} {
+		vs, ok := k.env.lookup(n.In[at].Node)
+		if !ok || len(vs) != 1 {
+			return false
+		}
+		t, ok := k.constant(vs[0].name)
+		if v := arith.Ints(t); !ok || len(v) != 1 || v[0] != want {
+			return false
+		}
+	}
+	return n.Int("shrink_axis_mask", 0) == 0 && n.Int("new_axis_mask", 0) == 0
 }
 
 // blocks reads sizes of blocks and pairs of numbers for each.

@@ -197,6 +197,10 @@ func (c *converter) leaves(main *flow.Scope) ([]port, error) {
 			for _, r := range n.In {
 				read[r.Node] = true
 			}
+			// Identities of a Switch are there to be waited for in a branch.
+			for _, m := range n.Control {
+				read[m] = read[m] || m.Op == "Identity" && m.Input(0).Node != nil && flow.IsSwitch(m.Input(0).Node)
+			}
 		}
 	}
 	var out, odd []port

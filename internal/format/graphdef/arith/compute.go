@@ -367,46 +367,83 @@ func computeSlice(_ *graphdef.Node, in []arr) (arr, bool) {
 	return in[0].pick([]int64{size}, at), true
 }
 
-// computeStridedSlice is of lists.
+// computeStridedSlice takes elements of the first axes; new axes and ellipses are
+// left to the network.
 func computeStridedSlice(n *graphdef.Node, in []arr) (arr, bool) {
-	if len(in) != 4 || len(in[0].shape) != 1 || len(in[1].ints) != 1 || len(in[2].ints) != 1 || len(in[3].ints) != 1 || in[3].ints[0] == 0 ||
+	if len(in) != 4 || len(in[1].ints) > len(in[0].shape) || len(in[2].ints) != len(in[1].ints) || len(in[3].ints) != len(in[1].ints) ||
 		n.Int("ellipsis_mask", 0) != 0 || n.Int("new_axis_mask", 0) != 0 {
 		return arr{}, false
 	}
-	size := int64(in[0].len())
-	from, to, step := in[1].ints[0], in[2].ints[0], in[3].ints[0]
+	shape, at := []int64{}, []int{0}
+	for axis, size := range in[0].shape {
+		places, gone := []int64{}, false
+		if axis < len(in[1].ints) {
+			var ok bool
+			mask := func(name string) bool { return n.Int(name, 0)>>axis&1 != 0 }
+			gone = mask("shrink_axis_mask")
+			s := span{from: in[1].ints[axis], to: in[2].ints[axis], step: in[3].ints[axis], begin: mask("begin_mask"), end: mask("end_mask"), one: gone}
+			if places, ok = s.places(size); !ok {
+				return arr{}, false
+			}
+		} else {
+			for i := range size {
+				places = append(places, i)
+			}
+		}
+		if !gone {
+			shape = append(shape, int64(len(places)))
+		}
+		next := make([]int, 0, len(at)*len(places))
+		for _, before := range at {
+			for _, i := range places {
+				next = append(next, before*int(size)+int(i))
+			}
+		}
+		at = next
+	}
+	return in[0].pick(shape, at), true
+}
+
+// span is what is taken along an axis.
+type span struct {
+	from, to, step int64
+	begin, end     bool // whether the beginning and the end are the axis's own
+	one            bool // only the first
+}
+
+func (s span) places(size int64) ([]int64, bool) {
+	if s.step == 0 {
+		return nil, false
+	}
+	if s.one {
+		if s.from < 0 {
+			s.from += size
+		}
+		return []int64{s.from}, s.from >= 0 && s.from < size
+	}
 	clip := func(v int64) int64 {
 		if v < 0 {
 			v += size
 		}
-		if step > 0 {
+		if s.step > 0 {
 			return max(0, min(v, size))
 		}
 		return max(-1, min(v, size-1))
 	}
-	if n.Int("shrink_axis_mask", 0)&1 != 0 {
-		if from < 0 {
-			from += size
-		}
-		if from < 0 || from >= size {
-			return arr{}, false
-		}
-		return in[0].pick([]int64{}, []int{int(from)}), true
-	}
-	from, to = clip(from), clip(to)
-	if n.Int("begin_mask", 0)&1 != 0 {
-		if from = 0; step < 0 {
+	from, to := clip(s.from), clip(s.to)
+	if s.begin {
+		if from = 0; s.step < 0 {
 			from = size - 1
 		}
 	}
-	if n.Int("end_mask", 0)&1 != 0 {
-		if to = size; step < 0 {
+	if s.end {
+		if to = size; s.step < 0 {
 			to = -1
 		}
 	}
-	var at []int
-	for i := from; step > 0 && i < to || step < 0 && i > to; i += step {
-		at = append(at, int(i))
+	out := []int64{}
+	for i := from; s.step > 0 && i < to || s.step < 0 && i > to; i += s.step {
+		out = append(out, i)
 	}
-	return in[0].pick([]int64{int64(len(at))}, at), true
+	return out, true
 }
