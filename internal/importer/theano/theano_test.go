@@ -127,7 +127,7 @@ func TestDocs(t *testing.T) {
 		if !ok {
 			t.Errorf("docs/lasagne.md has no row for %s", kind)
 		}
-		for _, f := range strings.Fields(typ.fields) {
+		for f := range strings.FieldsSeq(typ.fields) {
 			if !strings.Contains(row, "`"+f+"`") {
 				t.Errorf("docs/lasagne.md does not say `%s` of %s", f, kind)
 			}
