@@ -44,7 +44,7 @@ func (c *converter) run(shapes map[string][]int64) error {
 		} else {
 			y, err = types[l.kind].make(c, l, s)
 		}
-		for _, e := range []error{err, s.err, c.b.Err()} {
+		for _, e := range []error{s.err, err, c.b.Err()} {
 			if e == nil {
 				continue
 			}

@@ -261,7 +261,7 @@ func (s *settings) float(key string, otherwise float64) float64 {
 	return v
 }
 
-func (s *settings) flag(key string, otherwise bool) bool { //nolint:revive // a default, not a control
+func (s *settings) flag(key string, otherwise bool) bool {
 	n, ok := s.l.fields.get(key)
 	if !ok {
 		return otherwise

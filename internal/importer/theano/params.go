@@ -105,8 +105,13 @@ func (a *array) SetState(state any) error {
 	if !ok {
 		return stoa.Errorf(stoa.Unsupported, "a numpy array has no type of numbers")
 	}
-	fortran, _ := t[3].(bool)
-	return a.fill(t[1], d, fortran, t[4])
+	if err := a.fill(t[1], d, t[4]); err != nil {
+		return err
+	}
+	if fortran, _ := t[3].(bool); fortran {
+		a.fromFortran()
+	}
+	return nil
 }
 
 // codes are numpy's names of the types that parameters may have.
@@ -116,7 +121,7 @@ var codes = map[string]tensor.DType{
 }
 
 // fill makes the array: a view of its numbers where they lie as they are used.
-func (a *array) fill(shape any, d *dtype, fortran bool, numbers any) error {
+func (a *array) fill(shape any, d *dtype, numbers any) error {
 	sizes, ok := shape.(pickle.Tuple)
 	raw, isBytes := numbers.(pickle.Bytes)
 	if !ok || !isBytes {
@@ -143,16 +148,18 @@ func (a *array) fill(shape any, d *dtype, fortran bool, numbers any) error {
 			slices.Reverse(t.Data[i : i+size])
 		}
 	}
-	if fortran && len(t.Shape) > 1 {
-		slices.Reverse(t.Shape)
-		perm := make([]int, len(t.Shape))
-		for i := range perm {
-			perm[i] = len(perm) - 1 - i
-		}
-		t = tensor.Permute(t, perm...)
-	}
 	a.t, a.ready = t, true
 	return nil
+}
+
+// fromFortran brings elements whose first index runs fastest into C order.
+func (a *array) fromFortran() {
+	slices.Reverse(a.t.Shape)
+	perm := make([]int, len(a.t.Shape))
+	for i := range perm {
+		perm[i] = len(perm) - 1 - i
+	}
+	a.t = tensor.Permute(a.t, perm...)
 }
 
 // calls gives the functions of pickled arrays a meaning. Nothing else has one.
@@ -180,7 +187,13 @@ func calls() map[string]func(pickle.Tuple) (any, error) {
 		}
 		order, _ := pickle.Text(args[3])
 		a := &array{}
-		return a, a.fill(args[2], d, order == "F", args[0])
+		if err := a.fill(args[2], d, args[0]); err != nil {
+			return nil, err
+		}
+		if order == "F" {
+			a.fromFortran()
+		}
+		return a, nil
 	}
 	same := func(args pickle.Tuple) (any, error) { // arrays of a GPU, which are kept as plain ones
 		if len(args) == 0 {

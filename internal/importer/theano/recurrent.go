@@ -85,7 +85,8 @@ func (c *converter) first(l *layer, x string, t tensor.Tensor, units int64) stri
 
 // layerOf adds the operator and brings its result back to batch x steps x units,
 // or to the last state alone.
-func (c *converter) layerOf(l *layer, s *settings, op string, inputs []string, units int64, attrs ...onnx.Attribute) (string, error) {
+func (c *converter) layerOf(s *settings, op string, inputs []string, units int64, attrs ...onnx.Attribute) (string, error) {
+	l := s.l
 	attrs = append(attrs, onnx.AInt("hidden_size", units))
 	if s.flag("backwards", false) {
 		attrs = append(attrs, onnx.AStr("direction", "reverse"))
@@ -145,7 +146,7 @@ func (c *converter) recurrent(l *layer, s *settings) (string, error) {
 		return "", err
 	}
 	inputs := append(append([]string{x}, packed...), "", c.first(l, x, first, units))
-	return c.layerOf(l, s, "RNN", inputs, units, onnx.AStrs("activations", f))
+	return c.layerOf(s, "RNN", inputs, units, onnx.AStrs("activations", f))
 }
 
 func (c *converter) lstm(l *layer, s *settings) (string, error) {
@@ -203,7 +204,7 @@ func (c *converter) lstm(l *layer, s *settings) (string, error) {
 	if peephole != "" {
 		inputs = append(inputs, peephole)
 	}
-	return c.layerOf(l, s, "LSTM", inputs, units, onnx.AStrs("activations", in, g, h))
+	return c.layerOf(s, "LSTM", inputs, units, onnx.AStrs("activations", in, g, h))
 }
 
 // peepholes are the weights of the cell on the gates, in ONNX's order of these.
@@ -258,5 +259,5 @@ func (c *converter) gru(l *layer, s *settings) (string, error) {
 		return "", err
 	}
 	inputs := append(append([]string{x}, packed...), "", c.first(l, x, first, units))
-	return c.layerOf(l, s, "GRU", inputs, units, onnx.AInt("linear_before_reset", 1), onnx.AStrs("activations", update, g))
+	return c.layerOf(s, "GRU", inputs, units, onnx.AInt("linear_before_reset", 1), onnx.AStrs("activations", update, g))
 }

@@ -93,12 +93,13 @@ func convolution(axes int) maker {
 		if groups > 1 {
 			attrs = append(attrs, onnx.AInt("group", groups))
 		}
-		return c.convolved(l, s, "Conv", []string{x, c.constant(l, "W", w)}, filters, attrs)
+		return c.convolved(s, "Conv", []string{x, c.constant(l, "W", w)}, filters, attrs)
 	}
 }
 
 // convolved adds a convolution, its bias, and what comes after it.
-func (c *converter) convolved(l *layer, s *settings, op string, inputs []string, filters int64, attrs []onnx.Attribute) (string, error) {
+func (c *converter) convolved(s *settings, op string, inputs []string, filters int64, attrs []onnx.Attribute) (string, error) {
+	l := s.l
 	if !s.hasBias() || s.flag("untie_biases", false) {
 		y := c.op(l, op, inputs, attrs...)
 		if s.hasBias() {
@@ -149,7 +150,7 @@ func (c *converter) nin(l *layer, s *settings) (string, error) {
 	}
 	ones := slices.Repeat([]int64{1}, axes)
 	weight := c.constant(l, "W", w, append([]int64{units, channels}, ones...)...)
-	return c.convolved(l, s, "Conv", []string{x, weight}, units, []onnx.Attribute{onnx.AInts("kernel_shape", ones...)})
+	return c.convolved(s, "Conv", []string{x, weight}, units, []onnx.Attribute{onnx.AInts("kernel_shape", ones...)})
 }
 
 // transposed has filters of inputs x outputs, which it turns over unless it is
@@ -195,7 +196,7 @@ func transposed(axes int) maker {
 			}
 		}
 		attrs := append(win.Attrs(), build.TransposedAttrs(parts)...)
-		return c.convolved(l, s, "ConvTranspose", []string{x, c.constant(l, "W", w)}, filters, attrs)
+		return c.convolved(s, "ConvTranspose", []string{x, c.constant(l, "W", w)}, filters, attrs)
 	}
 }
 
@@ -226,7 +227,7 @@ func (c *converter) dilated(l *layer, s *settings) (string, error) {
 	if w, err = c.permute(w, 1, 0, 2, 3); err != nil {
 		return "", err
 	}
-	return c.convolved(l, s, "Conv", []string{x, c.constant(l, "W", w)}, filters, win.Attrs())
+	return c.convolved(s, "Conv", []string{x, c.constant(l, "W", w)}, filters, win.Attrs())
 }
 
 func pooling(axes int) maker {
@@ -251,10 +252,6 @@ func pooling(axes int) maker {
 			if p.Ceil && p.Pad[i] > 0 {
 				return "", c.net.errorf(l, "Theano has no padding where ignore_border is false")
 			}
-		}
-		if axes == 1 || axes == 3 {
-			// Theano pools such inputs in the same way.
-			c.note("poolings over %d axes follow those over two", axes)
 		}
 		switch s.word("mode", "max", "max", "average_exc_pad", "average_inc_pad") {
 		case "average_exc_pad":
