@@ -53,7 +53,7 @@ func activations() map[string]operator {
 }
 
 func dropout(c *converter, a *args) value {
-	if a.bool("train", false) {
+	if a.bool("train", false) && a.float("p", 0.5) > 0 {
 		c.note("dropout was on when the network was saved; it is left out, as after eval()")
 	}
 	return a.ten("input")
