@@ -64,8 +64,10 @@ func albums() []album {
 			"colour: bgr, resize: cover, width: 224, height: 224, mean: [104.05, 112.51, 116.68], scale: 0.00392156862745098", "places.txt",
 			map[string]string{"mountains.jpg": "mountain_path", "horse.jpg": "corral"},
 		},
-		{"keras/emotion-mini-xception", "fer2013_mini_XCEPTION.102-0.66.hdf5", "colour: grey, mean: 127.5, scale: 0.00784313725490196, layout: nhwc", "labels.txt",
-			map[string]string{"face0.png": "neutral", "face1.png": "happy", "face2.png": "happy", "face3.png": "happy"}},
+		{
+			"keras/emotion-mini-xception", "fer2013_mini_XCEPTION.102-0.66.hdf5", "colour: grey, mean: 127.5, scale: 0.00784313725490196, layout: nhwc", "labels.txt",
+			map[string]string{"face0.png": "neutral", "face1.png": "happy", "face2.png": "happy", "face3.png": "happy"},
+		},
 		{"pytorch/scene6-own", "scene6_scripted.pt", "colour: rgb, width: 64, height: 64, mean: 127.5, scale: 0.01568627450980392", "labels.txt", map[string]string{"mountains.jpg": "glacier"}},
 	}
 }
