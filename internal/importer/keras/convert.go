@@ -153,6 +153,7 @@ func (c *converter) apply(l *layer, in call) (value, error) {
 	if err := c.checkKwargs(l, in); err != nil {
 		return value{}, err
 	}
+	defer c.b.From(l.Kind)()
 	out, err := def.run(c, l, in)
 	if err == nil && def.masks == passed && out.isTensor() && out.mask == "" {
 		if ts := in.tensors(); len(ts) > 0 {

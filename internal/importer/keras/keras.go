@@ -125,7 +125,7 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	if len(net.Unsupported) > 0 {
 		return net, nil
 	}
-	net.Bind = c.bound
+	net.Bind, net.Mapped = c.bound, c.b.Mapped()
 	net.Model, err = c.b.Model()
 	return net, err
 }
