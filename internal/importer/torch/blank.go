@@ -27,16 +27,17 @@ func (c *converter) askBlank(op string, in []value) {
 			if n := rankOf(1); n > 0 {
 				d.ranks = []int{n}
 			}
-		case op == "linear" || op == "addmm" || op == "mm":
+			d.names = []string{"batch", "channels", "length"}
+		case op == "matmul" && rankOf(1-i) == 2 || op == "linear" || op == "addmm":
 			d.ranks, d.names = []int{2, 3, 4}, []string{"batch", "features"}
 		case op == "lstm" || op == "gru" || op == "rnn_tanh" || op == "rnn_relu":
 			d.ranks, d.names = []int{3}, stepNames(in)
-		case op == "_transformer_encoder_layer_fwd" || op == "bmm" || op == "baddbmm" || op == "_native_multi_head_attention":
+		case op == "_transformer_encoder_layer_fwd" || op == "_native_multi_head_attention":
 			d.ranks = []int{3}
 		case strings.HasSuffix(op, "_cell"):
 			d.ranks, d.names = []int{2}, []string{"batch", "features"}
 		case strings.HasSuffix(op, "1d"):
-			d.ranks = []int{3}
+			d.ranks, d.names = []int{3}, []string{"batch", "channels", "length"}
 		case strings.HasSuffix(op, "3d"):
 			d.ranks = []int{5}
 		case strings.HasSuffix(op, "2d"), op == "pixel_shuffle":

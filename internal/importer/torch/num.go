@@ -3,6 +3,8 @@ package torch
 import (
 	"math"
 
+	"github.com/stoa-project/stoa"
+
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -55,6 +57,9 @@ func (n *num) floats() [probes]float64 {
 
 // settle gives a plain number where all sizes lead to the same.
 func (c *converter) settle(n *num) value {
+	if n.loose {
+		return n
+	}
 	for p := 1; p < probes; p++ {
 		if n.float && n.f[p] != n.f[0] || !n.float && n.n[p] != n.n[0] {
 			return n
@@ -130,7 +135,7 @@ func (c *converter) vector(vs []value) string {
 // arithmetic computes with numbers of the code.
 func (c *converter) arithmetic(op string, a, b value) value {
 	x, y := c.lift(a), c.lift(b)
-	out := &num{float: x.float || y.float || op == "div"}
+	out := &num{float: x.float || y.float || op == "div", loose: x.loose || y.loose}
 	if op == "pow" && !out.float {
 		for p := range y.n {
 			out.float = out.float || y.n[p] < 0
@@ -177,6 +182,9 @@ func (c *converter) arithmetic(op string, a, b value) value {
 			return c.use(c.op("Mod", []any{p, q}))
 		}
 		return c.use(c.op(numberOps[op], []any{p, q}))
+	}
+	if _, plain := c.settle(x).(*num); plain && op == "remainder" {
+		out.loose = true
 	}
 	return c.settle(out)
 }
@@ -239,7 +247,7 @@ func wholeOp(op string, a, b int64) (int64, bool) {
 // single computes a function of one number.
 func (c *converter) single(v value, whole bool, f func(float64) float64, ops ...string) value {
 	x := c.lift(v)
-	out := &num{float: !whole}
+	out := &num{float: !whole, loose: x.loose}
 	for p, a := range x.floats() {
 		r := f(a)
 		if math.IsNaN(r) {
@@ -288,7 +296,7 @@ func (c *converter) compare(op string, a, b value) bool {
 			out[p] = x[p] >= y[p]
 		}
 		if out[p] != out[0] {
-			c.contradict("the code decides by the size of an input")
+			panic(&failure{size: true, decided: true, err: stoa.Errorf(stoa.Invalid, "%s: %sthe code decides by the size of an input", c.file, c.here())})
 		}
 	}
 	if op == "eq" && !out[0] || op == "ne" && out[0] {
