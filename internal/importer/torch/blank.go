@@ -1,6 +1,9 @@
 package torch
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // askBlank looks what an operator wants of an input whose shape nobody told, and
 // what was done to it before does not matter: operators that keep a shape would
@@ -60,8 +63,8 @@ func stepNames(in []value) []string {
 
 // ranksByModule guesses by the class of the module that is at work.
 func (c *converter) ranksByModule() []int {
-	for i := len(c.self) - 1; i >= 0; i-- {
-		name := c.self[i][strings.LastIndexByte(c.self[i], '.')+1:]
+	for _, class := range slices.Backward(c.self) {
+		name := class[strings.LastIndexByte(class, '.')+1:]
 		switch {
 		case name == "LSTM" || name == "GRU" || name == "RNN" || strings.HasPrefix(name, "Transformer") || name == "MultiheadAttention":
 			return []int{3, 2}

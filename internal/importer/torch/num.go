@@ -107,7 +107,7 @@ func (c *converter) vec(v value) string {
 
 // vector gives a tensor of several whole numbers.
 func (c *converter) vector(vs []value) string {
-	var parts []any
+	var parts []string
 	var run []int64
 	flush := func() {
 		if len(run) > 0 {
@@ -127,9 +127,13 @@ func (c *converter) vector(vs []value) string {
 	case 0:
 		return c.ints()
 	case 1:
-		return parts[0].(string)
+		return parts[0]
 	}
-	return c.use(c.op("Concat", parts, onnx.AInt("axis", 0)))
+	in := make([]any, len(parts))
+	for i, p := range parts {
+		in[i] = p
+	}
+	return c.use(c.op("Concat", in, onnx.AInt("axis", 0)))
 }
 
 // arithmetic computes with numbers of the code.
@@ -159,34 +163,36 @@ func (c *converter) arithmetic(op string, a, b value) value {
 			out.n[p] = r
 		}
 	}
-	out.make = func() string {
-		p, q := any(c.vec(a)), any(c.vec(b))
-		if out.float {
-			p, q = c.cast(&ten{name: p.(string)}, tensor.Float32), c.cast(&ten{name: q.(string)}, tensor.Float32)
-		}
-		switch op {
-		case "floordiv":
-			if !out.float && out.n[0] < 0 { // ONNX rounds towards zero
-				p = c.op("Sub", []any{p, c.op("Mod", []any{p, q})})
-			}
-			d := c.op("Div", []any{p, q})
-			if out.float {
-				d = c.op("Floor", []any{d})
-			}
-			return c.use(d)
-		case "remainder":
-			if out.float {
-				f := c.op("Floor", []any{c.op("Div", []any{p, q})})
-				return c.use(c.op("Sub", []any{p, c.op("Mul", []any{f, q})}))
-			}
-			return c.use(c.op("Mod", []any{p, q}))
-		}
-		return c.use(c.op(numberOps[op], []any{p, q}))
-	}
+	out.make = func() string { return c.use(c.computed(op, a, b, out)) }
 	if _, plain := c.settle(x).(*num); plain && op == "remainder" {
 		out.loose = true
 	}
 	return c.settle(out)
+}
+
+// computed adds the nodes of an operation with numbers.
+func (c *converter) computed(op string, a, b value, out *num) *ten {
+	p, q := &ten{name: c.vec(a)}, &ten{name: c.vec(b)}
+	if out.float {
+		p, q = c.cast(p, tensor.Float32), c.cast(q, tensor.Float32)
+	}
+	switch op {
+	case "floordiv":
+		if out.float {
+			return c.op("Floor", []any{c.op("Div", []any{p, q})})
+		}
+		if out.n[0] < 0 { // ONNX rounds towards zero
+			p = c.op("Sub", []any{p, c.op("Mod", []any{p, q})})
+		}
+		return c.op("Div", []any{p, q})
+	case "remainder":
+		if out.float {
+			f := c.op("Floor", []any{c.op("Div", []any{p, q})})
+			return c.op("Sub", []any{p, c.op("Mul", []any{f, q})})
+		}
+		return c.op("Mod", []any{p, q})
+	}
+	return c.op(numberOps[op], []any{p, q})
 }
 
 var numberOps = map[string]string{"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "pow": "Pow", "max": "Max", "min": "Min"}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/torchscript"
@@ -376,14 +377,11 @@ func (p *plan) specs() (specs []spec, err error) {
 }
 
 func inputNames(specs []spec) string {
-	out := ""
-	for i, s := range specs {
-		if i > 0 {
-			out += ", "
-		}
-		out += s.path
+	var out []string
+	for _, s := range specs {
+		out = append(out, s.path)
 	}
-	return out
+	return strings.Join(out, ", ")
 }
 
 // makeInputs makes the values that forward takes.
