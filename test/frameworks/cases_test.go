@@ -16,6 +16,7 @@ import (
 	"github.com/stoa-project/stoa/internal/format/npy"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/importer/caffe/caffetest"
+	"github.com/stoa-project/stoa/internal/importer/importtest"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/serve"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -311,6 +312,9 @@ func (j job) run(t *testing.T) (float64, error) {
 	}
 	out := t.TempDir()
 	if _, err := im.Write(out); err != nil {
+		return 0, err
+	}
+	if err := importtest.Keep(im, j.name); err != nil {
 		return 0, err
 	}
 	// Some cases do not say what the file calls its one input and output.

@@ -166,6 +166,7 @@ func networkOf(ctx context.Context, job importer.Job, top dict, size int) (*impo
 		return nil, err
 	}
 	c.unname(net.Model)
+	net.Mapped = c.b.Mapped()
 	net.Notes = slices.Sorted(maps.Keys(c.notes))
 	return net, nil
 }
