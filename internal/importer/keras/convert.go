@@ -153,8 +153,9 @@ func (c *converter) apply(l *layer, in call) (value, error) {
 	if err := c.checkKwargs(l, in); err != nil {
 		return value{}, err
 	}
-	defer c.b.From(l.Kind)()
+	before := c.b.From(l.Kind)
 	out, err := def.run(c, l, in)
+	c.b.From(before)
 	if err == nil && def.masks == passed && out.isTensor() && out.mask == "" {
 		if ts := in.tensors(); len(ts) > 0 {
 			out.mask = ts[0].mask

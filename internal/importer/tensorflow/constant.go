@@ -1,17 +1,9 @@
 package tensorflow
 
 import (
-	"math"
-	"slices"
-
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
-
-// Arithmetic on small constants: the shapes, axes and conditions by which a
-// graph says what could have stood in an attribute.
-
-// maxComputed bounds the elements of what is computed while a network is read.
-const maxComputed = 1 << 14
 
 // constant gives the value of a tensor that follows from the file.
 func (k *call) constant(name string) (tensor.Tensor, bool) {
@@ -32,11 +24,11 @@ func (k *call) constant(name string) (tensor.Tensor, bool) {
 	if len(shape) > 1 || len(shape) == 1 && shape[0].Value != int64(len(vs)) || len(shape) == 0 && len(vs) != 1 {
 		return tensor.Tensor{}, false
 	}
-	a := arr{dtype: k.b.DType(name), shape: []int64{}, ints: vs}
+	size := []int64{}
 	if len(shape) == 1 {
-		a.shape = []int64{int64(len(vs))}
+		size = []int64{int64(len(vs))}
 	}
-	return a.tensor(), true
+	return arith.Whole(k.b.DType(name), size, vs...), true
 }
 
 // ints gives the elements of an input that must be known.
@@ -45,283 +37,25 @@ func (k *call) intsAt(i int, what string) ([]int64, error) {
 	if !ok {
 		return nil, k.unsupportedf("its %s follow from what the network is given, and must be known before it runs", what)
 	}
-	return intsOf(t), nil
+	return arith.Ints(t), nil
 }
 
-// intsOf gives the elements of an array of whole numbers.
-func intsOf(t tensor.Tensor) []int64 {
-	a, ok := arrOf(t)
+// computed gives what a node makes of constants; nil where it takes others, or
+// is none that is computed here.
+func (k *call) computed() []value {
+	if len(k.in) == 0 || !arith.Knows(k.Op) {
+		return nil
+	}
+	in := make([]tensor.Tensor, len(k.in))
+	for i := range k.in {
+		var ok bool
+		if in[i], ok = k.constant(k.x(i)); !ok {
+			return nil
+		}
+	}
+	t, ok := arith.Compute(k.Node.Node, in)
 	if !ok {
 		return nil
 	}
-	return a.ints
-}
-
-// truth tells whether the first element is not zero.
-func truth(t tensor.Tensor) bool {
-	a, ok := arrOf(t)
-	return ok && (len(a.ints) > 0 && a.ints[0] != 0 || len(a.floats) > 0 && a.floats[0] != 0)
-}
-
-// arr is an array in Go's own numbers: ints of whole numbers and truth values,
-// floats of others.
-type arr struct {
-	dtype  tensor.DType
-	shape  []int64
-	ints   []int64
-	floats []float64
-}
-
-func isFloat(d tensor.DType) bool {
-	switch d {
-	case tensor.Float32, tensor.Float64, tensor.Float16, tensor.BFloat16:
-		return true
-	default:
-		return false
-	}
-}
-
-func (a arr) len() int { return max(len(a.ints), len(a.floats)) }
-
-// arrOf reads an array that is small enough.
-func arrOf(t tensor.Tensor) (arr, bool) {
-	a := arr{dtype: t.DType, shape: t.Shape}
-	if t.DType.Size() == 0 || int64(len(t.Data))/t.DType.Size() > maxComputed {
-		return a, false
-	}
-	switch t.DType {
-	case tensor.Float32:
-		a.floats = widen[float32, float64](t)
-	case tensor.Float64:
-		a.floats = widen[float64, float64](t)
-	case tensor.Float16:
-		for _, h := range tensor.As[uint16](t) {
-			a.floats = append(a.floats, float64(tensor.FromFloat16(h)))
-		}
-	case tensor.BFloat16:
-		for _, h := range tensor.As[uint16](t) {
-			a.floats = append(a.floats, float64(tensor.FromBFloat16(h)))
-		}
-	case tensor.Int64:
-		a.ints = widen[int64, int64](t)
-	case tensor.Int32:
-		a.ints = widen[int32, int64](t)
-	case tensor.Int16:
-		a.ints = widen[int16, int64](t)
-	case tensor.Int8:
-		a.ints = widen[int8, int64](t)
-	case tensor.Uint8, tensor.Bool:
-		a.ints = widen[uint8, int64](t)
-	case tensor.Uint16:
-		a.ints = widen[uint16, int64](t)
-	case tensor.Uint32:
-		a.ints = widen[uint32, int64](t)
-	default:
-		return a, false
-	}
-	return a, true
-}
-
-func widen[From, To tensor.Number](t tensor.Tensor) []To {
-	in := tensor.As[From](t)
-	out := make([]To, len(in))
-	for i, v := range in {
-		out[i] = To(v)
-	}
-	return out
-}
-
-func narrow[To tensor.Number](a arr) tensor.Tensor {
-	out := make([]To, 0, a.len())
-	for _, v := range a.ints {
-		out = append(out, To(v))
-	}
-	for _, v := range a.floats {
-		out = append(out, To(v))
-	}
-	return tensor.Of(out, a.shape...)
-}
-
-func (a arr) tensor() tensor.Tensor {
-	if a.shape == nil {
-		a.shape = []int64{}
-	}
-	var t tensor.Tensor
-	switch a.dtype {
-	case tensor.Float64:
-		return narrow[float64](a)
-	case tensor.Int64:
-		return narrow[int64](a)
-	case tensor.Int32:
-		return narrow[int32](a)
-	case tensor.Int16:
-		return narrow[int16](a)
-	case tensor.Int8:
-		return narrow[int8](a)
-	case tensor.Uint8, tensor.Bool:
-		t = narrow[uint8](a)
-	case tensor.Uint16:
-		return narrow[uint16](a)
-	case tensor.Uint32:
-		return narrow[uint32](a)
-	case tensor.Float16, tensor.BFloat16:
-		bits := make([]uint16, len(a.floats))
-		for i, v := range a.floats {
-			if bits[i] = tensor.ToFloat16(float32(v)); a.dtype == tensor.BFloat16 {
-				bits[i] = tensor.ToBFloat16(float32(v))
-			}
-		}
-		t = tensor.Of(bits, a.shape...)
-	default:
-		return narrow[float32](a)
-	}
-	t.DType = a.dtype
-	return t
-}
-
-// as gives the array in another type, as Cast does.
-func (a arr) as(d tensor.DType) arr {
-	out := arr{dtype: d, shape: a.shape}
-	switch {
-	case d == tensor.Bool:
-		for _, v := range a.ints {
-			out.ints = append(out.ints, bit(v != 0))
-		}
-		for _, v := range a.floats {
-			out.ints = append(out.ints, bit(v != 0))
-		}
-	case isFloat(d) && a.floats != nil:
-		out.floats = a.floats
-	case isFloat(d):
-		for _, v := range a.ints {
-			out.floats = append(out.floats, float64(v))
-		}
-	case a.floats != nil:
-		for _, v := range a.floats {
-			out.ints = append(out.ints, int64(math.Trunc(v)))
-		}
-	default:
-		out.ints = a.ints
-	}
-	return out
-}
-
-func bit(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// castArray gives a constant in another type. Half-precision weights of any size
-// become 32-bit ones here.
-func castArray(t tensor.Tensor, d tensor.DType) (tensor.Tensor, bool) {
-	if (t.DType == tensor.Float16 || t.DType == tensor.BFloat16) && d == tensor.Float32 {
-		in := tensor.As[uint16](t)
-		out := make([]float32, len(in))
-		for i, h := range in {
-			if out[i] = tensor.FromFloat16(h); t.DType == tensor.BFloat16 {
-				out[i] = tensor.FromBFloat16(h)
-			}
-		}
-		return tensor.Of(out, t.Shape...), true
-	}
-	a, ok := arrOf(t)
-	if !ok || d.Size() == 0 {
-		return t, false
-	}
-	return a.as(d).tensor(), true
-}
-
-// pick makes an array of elements of another, by their places.
-func (a arr) pick(shape []int64, at []int) arr {
-	out := arr{dtype: a.dtype, shape: shape}
-	for _, i := range at {
-		if a.ints != nil {
-			out.ints = append(out.ints, a.ints[i])
-		} else {
-			out.floats = append(out.floats, a.floats[i])
-		}
-	}
-	return out
-}
-
-func elements(shape []int64) int {
-	n, err := tensor.Elements(shape)
-	if err != nil || n > maxComputed {
-		return -1
-	}
-	return int(n)
-}
-
-// broadcastShape gives the shape of an elementwise operation; false where there
-// is none.
-func broadcastShape(a, b []int64) ([]int64, bool) {
-	if len(a) < len(b) {
-		a, b = b, a
-	}
-	out := slices.Clone(a)
-	for i := range b {
-		at := len(a) - len(b) + i
-		switch {
-		case out[at] == b[i] || b[i] == 1:
-		case out[at] == 1:
-			out[at] = b[i]
-		default:
-			return nil, false
-		}
-	}
-	return out, elements(out) >= 0
-}
-
-// spread gives an array a shape that it broadcasts to.
-func (a arr) spread(shape []int64) arr {
-	if slices.Equal(a.shape, shape) {
-		return a
-	}
-	n := elements(shape)
-	at := make([]int, n)
-	for i := range at {
-		rest, step, from := i, 1, 0
-		for d := range len(shape) {
-			axis := len(shape) - 1 - d
-			c := rest % int(shape[axis])
-			rest /= int(shape[axis])
-			if own := len(a.shape) - 1 - d; own >= 0 {
-				if a.shape[own] != 1 {
-					from += c * step
-				}
-				step *= int(a.shape[own])
-			}
-		}
-		at[i] = from
-	}
-	return a.pick(shape, at)
-}
-
-// zip combines two arrays element by element.
-func zip(a, b arr, ints func(x, y int64) (int64, bool), floats func(x, y float64) float64) (arr, bool) {
-	shape, ok := broadcastShape(a.shape, b.shape)
-	if !ok || (a.floats != nil) != (b.floats != nil) && a.len() > 0 && b.len() > 0 {
-		return a, false
-	}
-	a, b = a.spread(shape), b.spread(shape)
-	out := arr{dtype: a.dtype, shape: shape}
-	if a.floats != nil {
-		if floats == nil {
-			return a, false
-		}
-		for i := range a.floats {
-			out.floats = append(out.floats, floats(a.floats[i], b.floats[i]))
-		}
-		return out, true
-	}
-	for i := range a.ints {
-		v, ok := ints(a.ints[i], b.ints[i])
-		if !ok {
-			return a, false
-		}
-		out.ints = append(out.ints, v)
-	}
-	return out, true
+	return one(k.root.Constant(k.Name, t))
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/graphdef"
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
@@ -26,17 +28,18 @@ type converter struct {
 	steps  int   // nodes evaluated
 
 	layers      map[string]int
-	counted     map[*node]bool
+	counted     map[*flow.Node]bool
 	notes       map[string]bool
 	unsupported []string
 	known       map[string]bool // what unsupported has
 	wanted      map[string]bool // inputs that stay though nothing reads them
 
 	definitions map[string]*graphdef.Function
-	scopes      map[string]*scope
+	scopes      map[string]*flow.Scope
 	constants   map[*graphdef.Tensor]string
 	transposed  map[string]string // constants whose axes were moved, by name and order
 	marks       map[string]mark
+	sizeOf      map[string]string // by the name of an input's size, a list of it
 	loops       int
 }
 
@@ -47,7 +50,7 @@ type operator func(k *call) ([]value, error)
 // tensors. One that is bad comes of something that is not supported.
 type value struct {
 	name     string
-	variable *node
+	variable *flow.Node
 	list     *list
 	array    *arrayInfo
 	bad      bool
@@ -66,7 +69,7 @@ const (
 // call is a node that is evaluated.
 type call struct {
 	*converter
-	*node
+	*flow.Node
 	env *env
 	b   *build.Builder
 	in  []value
@@ -75,9 +78,9 @@ type call struct {
 // env is one evaluation of a graph or a function: what its nodes gave so far. A
 // loop's body and a branch see what is around them.
 type env struct {
-	scope  *scope
+	scope  *flow.Scope
 	b      *build.Builder
-	vals   map[*node][]value
+	vals   map[*flow.Node][]value
 	parent *env
 	depth  int
 }
@@ -89,7 +92,7 @@ const (
 	maxSteps = 1 << 20
 )
 
-func (e *env) lookup(n *node) ([]value, bool) {
+func (e *env) lookup(n *flow.Node) ([]value, bool) {
 	for ; e != nil; e = e.parent {
 		if v, ok := e.vals[n]; ok {
 			return v, true
@@ -99,32 +102,32 @@ func (e *env) lookup(n *node) ([]value, bool) {
 }
 
 // within makes an env inside another: a body in a builder of its own.
-func (c *converter) within(parent *env, s *scope, b *build.Builder, sees bool) (*env, error) {
-	e := &env{scope: s, b: b, vals: map[*node][]value{}, depth: parent.depth + 1}
+func (c *converter) within(parent *env, s *flow.Scope, b *build.Builder, sees bool) (*env, error) {
+	e := &env{scope: s, b: b, vals: map[*flow.Node][]value{}, depth: parent.depth + 1}
 	if sees {
 		e.parent = parent
 	}
 	if e.depth > maxDepth {
-		return nil, stoa.Errorf(stoa.TooLarge, "%s: functions, loops and branches lie over %d deep in each other, at %q", c.model.file, maxDepth, s.name)
+		return nil, stoa.Errorf(stoa.TooLarge, "%s: functions, loops and branches lie over %d deep in each other, at %q", c.model.file, maxDepth, s.Name)
 	}
 	return e, nil
 }
 
 // get evaluates outputs.
-func (c *converter) get(e *env, refs ...ref) ([]value, error) {
+func (c *converter) get(e *env, refs ...flow.Ref) ([]value, error) {
 	if err := c.run(e, refs); err != nil {
 		return nil, err
 	}
 	out := make([]value, len(refs))
 	for i, r := range refs {
-		vs, _ := e.lookup(r.node)
+		vs, _ := e.lookup(r.Node)
 		switch {
-		case r.out < len(vs):
-			out[i] = vs[r.out]
+		case r.Out < len(vs):
+			out[i] = vs[r.Out]
 		case len(vs) == 1 && vs[0].bad:
 			out[i] = vs[0]
 		default:
-			c.refuse(r.node, "its output %d is used, which is not supported", r.out)
+			c.refuse(r.Node, "its output %d is used, which is not supported", r.Out)
 			out[i] = value{bad: true}
 		}
 	}
@@ -133,20 +136,20 @@ func (c *converter) get(e *env, refs ...ref) ([]value, error) {
 
 // waiting is a node whose inputs are being evaluated.
 type waiting struct {
-	node *node
-	deps []ref
+	node *flow.Node
+	deps []flow.Ref
 	at   int
 }
 
 // run evaluates what refs depend on, each node after its inputs, without
 // recursion.
-func (c *converter) run(e *env, refs []ref) error {
+func (c *converter) run(e *env, refs []flow.Ref) error {
 	stack := []waiting{{deps: refs}}
-	open := map[*node]bool{}
+	open := map[*flow.Node]bool{}
 	for len(stack) > 0 {
 		top := &stack[len(stack)-1]
 		if top.at < len(top.deps) {
-			n := top.deps[top.at].node
+			n := top.deps[top.at].Node
 			top.at++
 			if n == nil {
 				return stoa.Errorf(stoa.Invalid, "%s: node %q lacks an input", c.model.file, nodeName(top.node))
@@ -184,7 +187,7 @@ func (c *converter) run(e *env, refs []ref) error {
 	return nil
 }
 
-func nodeName(n *node) string {
+func nodeName(n *flow.Node) string {
 	if n == nil {
 		return ""
 	}
@@ -192,7 +195,7 @@ func nodeName(n *node) string {
 }
 
 // deps gives what must be evaluated before a node.
-func (c *converter) deps(n *node) ([]ref, error) {
+func (c *converter) deps(n *flow.Node) ([]flow.Ref, error) {
 	switch n.Op {
 	case "Merge", "RefMerge":
 		return c.mergeDeps(n)
@@ -203,12 +206,12 @@ func (c *converter) deps(n *node) ([]ref, error) {
 			return d.deps(n), nil
 		}
 	}
-	return n.inputs, nil
+	return n.In, nil
 }
 
 // evaluate gives a node its values.
-func (c *converter) evaluate(e *env, n *node) error {
-	if !c.counted[n] && n.Op != opArg {
+func (c *converter) evaluate(e *env, n *flow.Node) error {
+	if !c.counted[n] && n.Op != flow.OpArg {
 		c.counted[n] = true
 		c.layers[n.Op]++
 	}
@@ -225,7 +228,7 @@ func (c *converter) evaluate(e *env, n *node) error {
 	if err != nil {
 		return err
 	}
-	k := &call{converter: c, node: n, env: e, b: e.b}
+	k := &call{converter: c, Node: n, env: e, b: e.b}
 	if k.in, err = c.get(e, deps...); err != nil {
 		return err
 	}
@@ -235,9 +238,11 @@ func (c *converter) evaluate(e *env, n *node) error {
 	}
 	k.evenHalves()
 	out := k.computed()
+	before := e.b.From(n.Op)
 	if out == nil {
 		out, err = f(k)
 	}
+	e.b.From(before)
 	if err == nil {
 		err = c.root.Err()
 	}
@@ -264,7 +269,7 @@ func (c *converter) evaluate(e *env, n *node) error {
 // graphs were given small weights by a tool, and small types with them, and kept
 // the large ones of what they are fed.
 func (k *call) evenHalves() {
-	if k.dtype("T", tensor.Undefined) != tensor.Float16 || strings.HasPrefix(k.Op, "FusedBatchNorm") || k.Op == "Cast" {
+	if k.DType("T", tensor.Undefined) != tensor.Float16 || strings.HasPrefix(k.Op, "FusedBatchNorm") || k.Op == "Cast" {
 		return
 	}
 	if !slices.ContainsFunc(k.in, func(v value) bool { return v.name != "" && k.b.DType(v.name) == tensor.Float32 }) {
@@ -279,11 +284,11 @@ func (k *call) evenHalves() {
 }
 
 // refuse lists a node that is not supported, once.
-func (c *converter) refuse(n *node, format string, args ...any) {
+func (c *converter) refuse(n *flow.Node, format string, args ...any) {
 	c.list(n, fmt.Errorf(format, args...))
 }
 
-func (c *converter) list(n *node, err error) {
+func (c *converter) list(n *flow.Node, err error) {
 	msg := err.Error()
 	if e := stoa.AsError(err); e != nil && e.Msg != "" && stoa.KindOf(err) == stoa.Unsupported {
 		msg = e.Msg
@@ -323,14 +328,14 @@ func (c *converter) convert(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return stoa.AsError(err)
 	}
-	e := &env{scope: main, b: c.root, vals: map[*node][]value{}}
-	for name := range main.byName {
+	e := &env{scope: main, b: c.root, vals: map[*flow.Node][]value{}}
+	for name := range main.ByName {
 		c.root.Reserve(name)
 	}
 	if err := c.inputs(e, ports); err != nil {
 		return err
 	}
-	var refs []ref
+	var refs []flow.Ref
 	for _, o := range ports.outputs {
 		refs = append(refs, o.ref)
 	}
@@ -339,6 +344,9 @@ func (c *converter) convert(ctx context.Context) error {
 		return err
 	}
 	for i, o := range ports.outputs {
+		if out[i].name == "" && o.guessed && len(ports.outputs) > 1 {
+			continue // such as a list that was read already
+		}
 		if out[i].name == "" {
 			return stoa.Errorf(stoa.Unsupported, "%s: output %q is no tensor", c.model.file, o.name)
 		}
@@ -410,7 +418,7 @@ func (k *call) cast(x string, t tensor.DType) string {
 		return x
 	}
 	if c, ok := k.constant(x); ok {
-		if out, ok := castArray(c, t); ok {
+		if out, ok := arith.Cast(c, t); ok {
 			return k.root.Constant(x+"/"+t.String(), out)
 		}
 	}

@@ -3,6 +3,8 @@ package tensorflow
 import (
 	"slices"
 
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -14,42 +16,42 @@ import (
 // together. Here they become the one convolution that they stand for.
 
 // dilated is such a convolution; bias may be nil.
-type dilated struct{ split, conv, bias *node }
+type dilated struct{ split, conv, bias *flow.Node }
 
 // dilatedOf finds the nodes before a BatchToSpaceND; nil where they are others.
-func dilatedOf(n *node) *dilated {
-	if len(n.inputs) != 3 {
+func dilatedOf(n *flow.Node) *dilated {
+	if len(n.In) != 3 {
 		return nil
 	}
-	d := &dilated{conv: n.inputs[0].node}
-	if d.conv.Op == "BiasAdd" && len(d.conv.inputs) == 2 {
-		d.bias, d.conv = d.conv, d.conv.inputs[0].node
+	d := &dilated{conv: n.In[0].Node}
+	if d.conv.Op == "BiasAdd" && len(d.conv.In) == 2 {
+		d.bias, d.conv = d.conv, d.conv.In[0].Node
 	}
-	if d.conv.Op != "Conv2D" && d.conv.Op != "DepthwiseConv2dNative" || len(d.conv.inputs) != 2 || d.conv.text("padding", "") != "VALID" || channelsFirst(d.conv) {
+	if d.conv.Op != "Conv2D" && d.conv.Op != "DepthwiseConv2dNative" || len(d.conv.In) != 2 || d.conv.Text("padding", "") != "VALID" || channelsFirst(d.conv) {
 		return nil
 	}
 	for _, name := range []string{"strides", "dilations"} {
-		if slices.ContainsFunc(d.conv.ints(name), func(v int64) bool { return v != 1 }) {
+		if slices.ContainsFunc(d.conv.IntList(name), func(v int64) bool { return v != 1 }) {
 			return nil
 		}
 	}
-	d.split = through(d.conv.inputs[0]).node
-	if d.split.Op != "SpaceToBatchND" || len(d.split.inputs) != 3 {
+	d.split = flow.Through(d.conv.In[0]).Node
+	if d.split.Op != "SpaceToBatchND" || len(d.split.In) != 3 {
 		return nil
 	}
 	return d
 }
 
-func (d *dilated) deps(n *node) []ref {
-	out := []ref{d.split.inputs[0], d.conv.inputs[1], d.split.inputs[1], d.split.inputs[2], n.inputs[1], n.inputs[2]}
+func (d *dilated) deps(n *flow.Node) []flow.Ref {
+	out := []flow.Ref{d.split.In[0], d.conv.In[1], d.split.In[1], d.split.In[2], n.In[1], n.In[2]}
 	if d.bias != nil {
-		out = append(out, d.bias.inputs[1])
+		out = append(out, d.bias.In[1])
 	}
 	return out
 }
 
 func batchToSpace(k *call) ([]value, error) {
-	d := dilatedOf(k.node)
+	d := dilatedOf(k.Node)
 	if d == nil {
 		return k.joinBlocks()
 	}
@@ -74,7 +76,7 @@ func batchToSpace(k *call) ([]value, error) {
 		return nil, err
 	}
 	conv := *k
-	conv.node = d.conv
+	conv.Node = d.conv
 	y, err := conv.convolve(w, size, onnx.AInts("pads", pads...))
 	if err == nil && d.bias != nil {
 		y = k.last("Add", []string{y, k.x(6)})
@@ -89,7 +91,7 @@ func (k *call) dilatedPads(d *dilated, w build.Window) ([]int64, error) {
 	pad, okPad := k.constant(k.x(3))
 	crop, okCrop := k.constant(k.x(5))
 	out := make([]int64, 4)
-	if p, c := intsOf(pad), intsOf(crop); okPad && okCrop && len(p) == 4 && len(c) == 4 {
+	if p, c := arith.Ints(pad), arith.Ints(crop); okPad && okCrop && len(p) == 4 && len(c) == 4 {
 		for i := range 2 {
 			out[i], out[2+i] = p[2*i]-c[2*i], p[2*i+1]-c[2*i+1]
 		}
@@ -101,7 +103,7 @@ func (k *call) dilatedPads(d *dilated, w build.Window) ([]int64, error) {
 	// Where the size is open, what is added before the picture still is a
 	// number, and says whether the whole pads as SAME or not at all.
 	for i := range 2 {
-		before, ok := k.packed(d.split.inputs[2], i, 0)
+		before, ok := k.packed(d.split.In[2], i, 0)
 		extent, _ := w.At(i)
 		switch total := extent - 1; {
 		case !ok || before != 0 && before != total/2:
@@ -114,23 +116,41 @@ func (k *call) dilatedPads(d *dilated, w build.Window) ([]int64, error) {
 }
 
 // packed gives an element of a matrix that was put together of rows of numbers.
-func (k *call) packed(r ref, i, j int) (int64, bool) {
+func (k *call) packed(r flow.Ref, i, j int) (int64, bool) {
 	for _, at := range []int{i, j} {
-		n := through(r).node
-		if n == nil || n.Op != "Pack" || at >= len(n.inputs) {
+		n := flow.Through(r).Node
+		for n != nil && n.Op == "StridedSlice" && len(n.In) == 4 && k.wholeFromZero(n) {
+			n = flow.Through(n.In[0]).Node
+		}
+		if n == nil || n.Op != "Pack" || at >= len(n.In) {
 			return 0, false
 		}
-		r = n.inputs[at]
+		r = n.In[at]
 	}
-	vs, ok := k.env.lookup(r.node)
-	if !ok || r.out >= len(vs) {
+	vs, ok := k.env.lookup(r.Node)
+	if !ok || r.Out >= len(vs) {
 		return 0, false
 	}
-	t, ok := k.constant(vs[r.out].name)
-	if v := intsOf(t); ok && len(v) == 1 {
+	t, ok := k.constant(vs[r.Out].name)
+	if v := arith.Ints(t); ok && len(v) == 1 {
 		return v[0], true
 	}
 	return 0, false
+}
+
+// wholeFromZero tells whether a node gives the rows of a matrix from the first on.
+func (k *call) wholeFromZero(n *flow.Node) bool {
+	for at, want := range map[int]int64{1: 0, 3: 1} {
+		vs, ok := k.env.lookup(n.In[at].Node)
+		if !ok || len(vs) != 1 {
+			return false
+		}
+		t, ok := k.constant(vs[0].name)
+		if v := arith.Ints(t); !ok || len(v) != 1 || v[0] != want {
+			return false
+		}
+	}
+	return n.Int("shrink_axis_mask", 0) == 0 && n.Int("new_axis_mask", 0) == 0
 }
 
 // blocks reads sizes of blocks and pairs of numbers for each.
@@ -198,7 +218,7 @@ func (k *call) padded(x string, pads []int64) string {
 	if !slices.ContainsFunc(pads, func(v int64) bool { return v != 0 }) {
 		return x
 	}
-	if k.b.DType(x) == tensor.Undefined || isFloat(k.b.DType(x)) {
+	if k.b.DType(x) == tensor.Undefined || arith.IsFloat(k.b.DType(x)) {
 		return k.op("Pad", []string{x, k.b.Ints(pads...)})
 	}
 	return k.op("Pad", []string{x, k.b.Ints(pads...), k.like(x, 0)})

@@ -1,10 +1,9 @@
 package tensorflow
 
 import (
-	"strings"
-
-	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/graphdef"
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -15,7 +14,7 @@ func (c *converter) definition(name string) *graphdef.Function { return c.defini
 
 // function gives a function as a scope; nil where there is none, or it is
 // damaged, which whoever calls it finds out.
-func (c *converter) function(name string) *scope {
+func (c *converter) function(name string) *flow.Scope {
 	if s, ok := c.scopes[name]; ok {
 		return s
 	}
@@ -35,7 +34,7 @@ func (c *converter) function(name string) *scope {
 // callNamed is a node whose operator is a function of the library.
 func callNamed(k *call) ([]value, error) { return k.invoke(k.Op, k.in, k.b) }
 
-func callPartitioned(k *call) ([]value, error) { return k.invoke(k.funcName("f"), k.in, k.b) }
+func callPartitioned(k *call) ([]value, error) { return k.invoke(k.FuncName("f"), k.in, k.b) }
 
 // invoke evaluates a function's body in place.
 func (k *call) invoke(name string, args []value, b *build.Builder) ([]value, error) {
@@ -43,17 +42,17 @@ func (k *call) invoke(name string, args []value, b *build.Builder) ([]value, err
 	if s == nil {
 		return nil, k.missing(name)
 	}
-	if len(args) < len(s.args) {
-		return nil, k.invalid("function %q takes %d arguments and is given %d", name, len(s.args), len(args))
+	if len(args) < len(s.Args) {
+		return nil, k.invalid("function %q takes %d arguments and is given %d", name, len(s.Args), len(args))
 	}
 	e, err := k.within(k.env, s, b, false)
 	if err != nil {
 		return nil, err
 	}
-	for i, a := range s.args {
+	for i, a := range s.Args {
 		e.vals[a] = []value{args[i]}
 	}
-	return k.converter.get(e, s.returns...)
+	return k.converter.get(e, s.Returns...)
 }
 
 func (k *call) missing(name string) error {
@@ -68,10 +67,10 @@ func branchIf(k *call) ([]value, error) {
 	if err := k.need(1); err != nil {
 		return nil, err
 	}
-	yes, no := k.funcName("then_branch"), k.funcName("else_branch")
+	yes, no := k.FuncName("then_branch"), k.FuncName("else_branch")
 	args := k.in[1:]
 	if t, ok := k.constant(k.x(0)); ok {
-		if truth(t) {
+		if arith.Truth(t) {
 			return k.invoke(yes, args, k.b)
 		}
 		return k.invoke(no, args, k.b)
@@ -92,7 +91,7 @@ func branchCase(k *call) ([]value, error) {
 		return nil, k.unsupportedf("which branch is taken is not known before the network runs")
 	}
 	at := len(a.Funcs) - 1
-	if v := intsOf(t); len(v) == 1 && v[0] >= 0 && v[0] < int64(at) {
+	if v := arith.Ints(t); len(v) == 1 && v[0] >= 0 && v[0] < int64(at) {
 		at = int(v[0])
 	}
 	return k.invoke(a.Funcs[at].Name, k.in[1:], k.b)
@@ -171,13 +170,6 @@ func common(a, b []onnx.Dim) []onnx.Dim {
 // Merge takes what comes out of the one that was taken. A branch is evaluated
 // where its Merge is, so that one that is known never to be taken leaves nothing.
 
-// conditional is what lies between a Merge and the Switches before it.
-type conditional struct {
-	pred  ref
-	sides []ref // the Merge's inputs: what is given where the predicate is false, and where it is true
-	data  []ref // what the Switches pass on
-}
-
 // passSwitch gives the tensor on both sides: a Merge takes the right one.
 func passSwitch(k *call) ([]value, error) {
 	if len(k.in) < 1 {
@@ -186,93 +178,17 @@ func passSwitch(k *call) ([]value, error) {
 	return []value{k.in[0], k.in[0]}, nil
 }
 
-func (c *converter) conditional(n *node) (conditional, error) {
-	bad := func() error {
-		return stoa.Errorf(stoa.Unsupported, "%s: node %q (%s) joins branches whose condition cannot be found", c.model.file, n.Name, n.Op)
-	}
-	cond := conditional{sides: make([]ref, 2)}
-	if len(n.inputs) != 2 {
-		return cond, bad()
-	}
-	for _, in := range n.inputs {
-		side, found := c.toSwitch(&cond, in)
-		if !found {
-			return cond, bad()
-		}
-		if cond.sides[side].node != nil {
-			return cond, bad()
-		}
-		cond.sides[side] = in
-	}
-	return cond, nil
-}
-
-// toSwitch walks back from an input of a Merge to the Switches of its condition.
-// It gives the side that they are on.
-func (c *converter) toSwitch(cond *conditional, from ref) (side int, found bool) {
-	type step struct {
-		r     ref
-		depth int // conditions within that were entered from behind
-	}
-	seen := map[*node]bool{}
-	todo := []step{{from, 0}}
-	for len(todo) > 0 {
-		s := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		n := s.r.node
-		if n == nil {
-			continue
-		}
-		if isSwitch(n) && len(n.inputs) == 2 && through(n.inputs[1]).node.Op != "LoopCond" {
-			if s.depth > 0 {
-				todo = append(todo, step{n.inputs[0], s.depth - 1})
-				continue
-			}
-			pred := through(n.inputs[1])
-			if cond.pred.node == nil {
-				cond.pred = pred
-			}
-			if pred == cond.pred {
-				if !found {
-					side, found = min(s.r.out, 1), true
-				}
-				cond.data = append(cond.data, n.inputs[0])
-			}
-			continue
-		}
-		if seen[n] {
-			continue
-		}
-		seen[n] = true
-		depth := s.depth
-		if n.Op == "Merge" {
-			depth++
-		}
-		for _, in := range n.inputs {
-			todo = append(todo, step{in, depth})
-		}
-		for _, m := range n.control {
-			if m.Op == "Identity" && len(m.inputs) == 1 && m.inputs[0].node != nil && isSwitch(m.inputs[0].node) {
-				todo = append(todo, step{m.inputs[0], depth})
-			}
-		}
-	}
-	return side, found
-}
-
-func isSwitch(n *node) bool { return strings.HasSuffix(n.Op, "Switch") }
-
-func (c *converter) mergeDeps(n *node) ([]ref, error) {
-	cond, err := c.conditional(n)
+func (c *converter) mergeDeps(n *flow.Node) ([]flow.Ref, error) {
+	cond, err := flow.ConditionalOf(n)
 	if err != nil {
 		return nil, err
 	}
-	return append([]ref{cond.pred}, cond.data...), nil
+	return append([]flow.Ref{cond.Pred}, cond.Data...), nil
 }
 
 // merge takes a branch, or makes an If of both.
 func merge(k *call) ([]value, error) {
-	cond, err := k.conditional(k.node)
+	cond, err := flow.ConditionalOf(k.Node)
 	if err != nil {
 		return nil, err
 	}
@@ -282,12 +198,21 @@ func merge(k *call) ([]value, error) {
 			return nil, err
 		}
 		if side {
-			return k.converter.get(e, cond.sides[1])
+			return k.converter.get(e, cond.Sides[1])
 		}
-		return k.converter.get(e, cond.sides[0])
+		return k.converter.get(e, cond.Sides[0])
 	}
 	if t, ok := k.constant(k.x(0)); ok {
-		return body(k.b, truth(t))
+		return body(k.b, arith.Truth(t))
 	}
 	return k.either(k.x(0), body)
+}
+
+// newScope ties the nodes of a graph or a function.
+func (c *converter) newScope(name string, nodes []*graphdef.Node, fn *graphdef.Function) (*flow.Scope, error) {
+	s, err := flow.New(name, nodes, fn, c.definitions)
+	if err != nil {
+		return nil, c.model.invalid(err)
+	}
+	return s, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -20,8 +21,8 @@ func (c *converter) inputs(e *env, p ports) error {
 			return err
 		}
 	}
-	for _, n := range e.scope.nodes {
-		if _, done := e.vals[n]; done || !e.scope.reach[n] || !isInput(n) {
+	for _, n := range e.scope.Nodes {
+		if _, done := e.vals[n]; done || !e.scope.Reach[n] || !isInput(n) {
 			continue
 		}
 		if n.Op == "PlaceholderWithDefault" && !c.fedAnyway(n) {
@@ -32,7 +33,7 @@ func (c *converter) inputs(e *env, p ports) error {
 			if flag, err := c.trainingFlag(e, n); err != nil || flag {
 				continue
 			}
-			if err := c.bind(e, port{name: n.Name, ref: ref{n, 0}}); err != nil {
+			if err := c.bind(e, port{name: n.Name, ref: flow.Ref{Node: n, Out: 0}}); err != nil {
 				return err
 			}
 			continue
@@ -42,7 +43,7 @@ func (c *converter) inputs(e *env, p ports) error {
 			if i > 0 {
 				name = fmt.Sprintf("%s:%d", n.Name, i)
 			}
-			if err := c.bind(e, port{name: name, ref: ref{n, i}}); err != nil {
+			if err := c.bind(e, port{name: name, ref: flow.Ref{Node: n, Out: i}}); err != nil {
 				return err
 			}
 		}
@@ -52,14 +53,14 @@ func (c *converter) inputs(e *env, p ports) error {
 
 // fedAnyway tells whether a placeholder's default is no setting but stands for
 // data: it has dimensions.
-func (c *converter) fedAnyway(n *node) bool {
-	return c.opt.Shapes[n.Name] != nil || len(n.shape("shape")) > 0 && n.dtype("dtype", tensor.Float32) == tensor.Float32
+func (c *converter) fedAnyway(n *flow.Node) bool {
+	return c.opt.Shapes[n.Name] != nil || len(n.ShapeOf("shape")) > 0 && n.DType("dtype", tensor.Float32) == tensor.Float32
 }
 
 // trainingFlag makes a placeholder that is one truth value false: it tells
 // whether the network is in training.
-func (c *converter) trainingFlag(e *env, n *node) (bool, error) {
-	if n.dtype("dtype", tensor.Undefined) != tensor.Bool || len(n.shape("shape")) > 0 || c.opt.Shapes[n.Name] != nil {
+func (c *converter) trainingFlag(e *env, n *flow.Node) (bool, error) {
+	if n.DType("dtype", tensor.Undefined) != tensor.Bool || len(n.ShapeOf("shape")) > 0 || c.opt.Shapes[n.Name] != nil {
 		return false, nil
 	}
 	no := c.root.Constant(n.Name+"/false", tensor.Tensor{DType: tensor.Bool, Shape: []int64{}, Data: []byte{0}})
@@ -68,7 +69,7 @@ func (c *converter) trainingFlag(e *env, n *node) (bool, error) {
 	return true, nil
 }
 
-func typesOf(n *node) []tensor.DType {
+func typesOf(n *flow.Node) []tensor.DType {
 	a := n.Attrs["output_types"]
 	if a == nil {
 		return nil
@@ -83,17 +84,17 @@ func typesOf(n *node) []tensor.DType {
 // bind makes an input of the network and gives it to a node in place of what the
 // node would compute.
 func (c *converter) bind(e *env, in port) error {
-	n := in.ref.node
+	n := in.ref.Node
 	if in.dtype == tensor.Undefined {
 		in.dtype = c.typeOf(in.ref)
 	}
 	vs := e.vals[n]
-	for len(vs) <= in.ref.out {
+	for len(vs) <= in.ref.Out {
 		vs = append(vs, value{bad: true})
 	}
 	e.vals[n] = vs
 	if in.dtype == tensor.String || in.dtype == tensor.Undefined {
-		c.refuse(n, "input %q takes text or something that is no array of numbers; cut the network behind the nodes that read it (model.inputs in stoa.yaml, --input NAME on the command line)", in.name)
+		c.refuse(n, "input %q takes text or something that is no array of numbers; cut the network behind the nodes that read it (model.In in stoa.yaml, --input NAME on the command line)", in.name)
 		return nil
 	}
 	shape, err := c.shapeFor(e.scope, in)
@@ -111,18 +112,25 @@ func (c *converter) bind(e *env, in port) error {
 			dims[i] = onnx.Named(fmt.Sprintf("%s_%d", in.name, i))
 		}
 	}
-	vs[in.ref.out] = value{name: c.root.Input(in.name, in.dtype, dims...)}
+	name := c.root.Input(in.name, in.dtype, dims...)
+	vs[in.ref.Out] = value{name: name}
+	for i, d := range dims {
+		if d.Param != "" && c.sizeOf[d.Param] == "" {
+			sizes := c.root.Op(name+"/sizes", "Shape", []string{name})
+			c.sizeOf[d.Param] = c.root.Op(name+"/size", "Slice", []string{sizes, c.root.Ints(int64(i)), c.root.Ints(int64(i) + 1)})
+		}
+	}
 	c.counted[n] = true
 	c.layers[n.Op]++
 	return c.root.Err()
 }
 
-func (c *converter) typeOf(r ref) tensor.DType {
-	if ts := typesOf(r.node); r.out < len(ts) {
-		return ts[r.out]
+func (c *converter) typeOf(r flow.Ref) tensor.DType {
+	if ts := typesOf(r.Node); r.Out < len(ts) {
+		return ts[r.Out]
 	}
 	for _, name := range []string{"dtype", "DstT", "out_type", "T"} {
-		if a := r.node.Attrs[name]; a != nil && a.Type != 0 {
+		if a := r.Node.Attrs[name]; a != nil && a.Type != 0 {
 			return a.Type.DType()
 		}
 	}
@@ -131,7 +139,7 @@ func (c *converter) typeOf(r ref) tensor.DType {
 
 // shapeFor gives the shape of an input: as it was given, as the file says, or as
 // those ask for it that read it.
-func (c *converter) shapeFor(s *scope, in port) ([]int64, error) {
+func (c *converter) shapeFor(s *flow.Scope, in port) ([]int64, error) {
 	if given, ok := c.opt.Shapes[in.name]; ok {
 		return given, nil
 	}
@@ -140,7 +148,7 @@ func (c *converter) shapeFor(s *scope, in port) ([]int64, error) {
 	}
 	if given := c.opt.Shapes; len(given) == 1 && len(c.wanted) <= 1 {
 		for name, shape := range given { // the one input there is, whatever its name
-			if s.byName[name] == nil && isInput(in.ref.node) {
+			if s.ByName[name] == nil && isInput(in.ref.Node) {
 				return shape, nil
 			}
 		}
@@ -149,13 +157,13 @@ func (c *converter) shapeFor(s *scope, in port) ([]int64, error) {
 		return in.shape, nil
 	}
 	for _, name := range []string{"shape", "_output_shapes", "output_shapes"} {
-		a := in.ref.node.Attrs[name]
+		a := in.ref.Node.Attrs[name]
 		if a == nil {
 			continue
 		}
 		sh := a.Shape
-		if in.ref.out < len(a.Shapes) {
-			sh = a.Shapes[in.ref.out]
+		if in.ref.Out < len(a.Shapes) {
+			sh = a.Shapes[in.ref.Out]
 		}
 		if sh != nil && !sh.Unknown && len(sh.Dims) > 0 {
 			return slices.Clone(sh.Dims), nil
@@ -165,20 +173,20 @@ func (c *converter) shapeFor(s *scope, in port) ([]int64, error) {
 		return guess, nil
 	}
 	// A scalar is also what old graphs say where they know nothing.
-	if sh := in.ref.node.shape("shape"); sh != nil || in.shape != nil {
+	if sh := in.ref.Node.ShapeOf("shape"); sh != nil || in.shape != nil {
 		return []int64{}, nil
 	}
 	return nil, stoa.Errorf(stoa.Invalid, "%s: nothing in the graph tells the shape of its input %q: "+shapeAdvice, c.model.file, in.name, in.name)
 }
 
 // guess finds what reads a tensor and says how many dimensions it must have.
-func (c *converter) guess(s *scope, r ref, depth int) []int64 {
+func (c *converter) guess(s *flow.Scope, r flow.Ref, depth int) []int64 {
 	const far = 12
 	if depth > far {
 		return nil
 	}
-	for _, n := range s.nodes {
-		for i, in := range n.inputs {
+	for _, n := range s.Nodes {
+		for i, in := range n.In {
 			if in != r {
 				continue
 			}
@@ -191,15 +199,15 @@ func (c *converter) guess(s *scope, r ref, depth int) []int64 {
 }
 
 // asks gives the shape that a node asks of one of its inputs.
-func (c *converter) asks(s *scope, n *node, i, depth int) []int64 {
+func (c *converter) asks(s *flow.Scope, n *flow.Node, i, depth int) []int64 {
 	free := func(rank int) []int64 { return slices.Repeat([]int64{-1}, rank) }
-	weights := c.sizes(n.input(1))
+	weights := c.sizes(n.Input(1))
 	switch op := n.Op; {
 	case (op == "Conv2D" || op == "DepthwiseConv2dNative") && i == 0:
 		shape := free(4)
 		if len(weights) == 4 {
 			at := 3
-			if n.text("data_format", "NHWC") == "NCHW" {
+			if n.Text("data_format", "NHWC") == "NCHW" {
 				at = 1
 			}
 			shape[at] = weights[2]
@@ -215,25 +223,25 @@ func (c *converter) asks(s *scope, n *node, i, depth int) []int64 {
 		shape := free(2)
 		if len(weights) == 2 {
 			shape[1] = weights[0]
-			if n.flag("transpose_b", false) {
+			if n.Flag("transpose_b", false) {
 				shape[1] = weights[1]
 			}
 		}
 		return shape
-	case (op == "Pad" || op == "MirrorPad" || op == "PadV2" || op == "Tile") && i == 0 && len(c.sizes(n.input(1))) > 0:
-		return free(int(min(c.sizes(n.input(1))[0], 8)))
+	case (op == "Pad" || op == "MirrorPad" || op == "PadV2" || op == "Tile") && i == 0 && len(c.sizes(n.Input(1))) > 0:
+		return free(int(min(c.sizes(n.Input(1))[0], 8)))
 	case op == "Transpose" && i == 0 && len(weights) == 1:
 		return free(int(min(weights[0], 8)))
 	case (op == "Slice") && i == 0 && len(weights) == 1:
 		return free(int(min(weights[0], 8)))
 	case op == "SpaceToBatchND" && i == 0:
-		return c.guess(s, ref{n, 0}, depth+1)
+		return c.guess(s, flow.Ref{Node: n, Out: 0}, depth+1)
 	case op == "Split" && i == 1 || op == "ConcatV2": // some size changes
-		if like := c.guess(s, ref{n, 0}, depth+1); like != nil {
+		if like := c.guess(s, flow.Ref{Node: n, Out: 0}, depth+1); like != nil {
 			return free(len(like))
 		}
 	case elementwise[op] || op == "Identity" || op == "BiasAdd":
-		return c.guess(s, ref{n, 0}, depth+1)
+		return c.guess(s, flow.Ref{Node: n, Out: 0}, depth+1)
 	}
 	return nil
 }
@@ -245,8 +253,8 @@ var elementwise = map[string]bool{
 }
 
 // sizes gives the shape of a constant or a variable; nil where it is none.
-func (c *converter) sizes(r ref) []int64 {
-	n := through(r).node
+func (c *converter) sizes(r flow.Ref) []int64 {
+	n := flow.Through(r).Node
 	if n == nil {
 		return nil
 	}
@@ -256,7 +264,7 @@ func (c *converter) sizes(r ref) []int64 {
 			return a.Tensor.Shape.Dims
 		}
 	case "VariableV2", "Variable", "VarHandleOp":
-		return n.shape("shape")
+		return n.ShapeOf("shape")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package tensorflow
 import (
 	"errors"
 
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -54,25 +55,21 @@ func (l *list) tensor(k *call, b *build.Builder, elem []onnx.Dim) (string, error
 	}
 	base := l.base
 	if base == "" {
-		if !known(elem) {
+		if !known(elem) && known(l.shape) || elem == nil {
 			elem = l.shape
 		}
 		if !known(elem) && len(l.writes) > 0 {
 			elem = b.Shape(l.writes[0].item)
 		}
-		if !known(elem) || l.size == "" {
-			return "", k.unsupportedf("a list is read before it was written, and the shape of its elements is not known")
-		}
-		size := b.Op(k.Name+"/size", "Reshape", []string{b.Op(k.Name+"/size", "Cast", []string{l.size}, onnx.AInt("to", int64(tensor.Int64))), b.Ints(1)})
-		if len(elem) > 0 {
-			dims := make([]int64, len(elem))
-			for i, d := range elem {
-				dims[i] = d.Value
-			}
-			size = b.Op(k.Name+"/size", "Concat", []string{size, b.Ints(dims...)}, onnx.AInt("axis", 0))
+		size, err := k.elementsSize(l, b, elem)
+		if err != nil {
+			return "", err
 		}
 		zero := tensor.Tensor{DType: l.dtype, Shape: []int64{1}, Data: make([]byte, l.dtype.Size())}
 		base = b.Op(k.Name+"/zeros", "ConstantOfShape", []string{size}, onnx.ATensor("value", zero))
+	}
+	if l.count == 1 && len(l.writes) > 0 { // there is one place only
+		return b.Op(k.Name+"/item", "Unsqueeze", []string{l.writes[len(l.writes)-1].item, b.Ints(0)}), nil
 	}
 	for _, w := range l.writes {
 		if w.index == "" {
@@ -85,6 +82,30 @@ func (l *list) tensor(k *call, b *build.Builder, elem []onnx.Dim) (string, error
 	return base, nil
 }
 
+// elementsSize gives the shape of all elements together, before any was written.
+// Sizes that are not known are those of the network's inputs of that name; in a
+// list of one element, which is written before it is read, any will do.
+func (k *call) elementsSize(l *list, b *build.Builder, elem []onnx.Dim) (string, error) {
+	if elem == nil || l.size == "" {
+		return "", k.unsupportedf("a list is read before it was written, and the shape of its elements is not known")
+	}
+	parts := []string{b.Op(k.Name+"/size", "Reshape", []string{b.Op(k.Name+"/size", "Cast", []string{l.size}, onnx.AInt("to", int64(tensor.Int64))), b.Ints(1)})}
+	for _, d := range elem {
+		size, named := k.sizeOf[d.Param]
+		switch {
+		case d.Known():
+			parts = append(parts, b.Ints(d.Value))
+		case named && d.Param != "":
+			parts = append(parts, size)
+		case l.count == 1:
+			parts = append(parts, b.Ints(0))
+		default:
+			return "", k.unsupportedf("a list is read before it was written, and the shape %s of its elements is not known", onnx.DimString(elem))
+		}
+	}
+	return b.Op(k.Name+"/size", "Concat", parts, onnx.AInt("axis", 0)), nil
+}
+
 // joined joins elements that were written one after the other.
 func (l *list) joined(k *call, b *build.Builder) (string, bool) {
 	if l.base != "" || len(l.writes) == 0 || l.count > 0 && int64(len(l.writes)) != l.count {
@@ -95,7 +116,7 @@ func (l *list) joined(k *call, b *build.Builder) (string, bool) {
 		at := int64(i)
 		if w.index != "" {
 			t, ok := k.constant(w.index)
-			v := intsOf(t)
+			v := arith.Ints(t)
 			if !ok || len(v) != 1 || l.count < 0 {
 				return "", false
 			}
@@ -119,9 +140,9 @@ func (k *call) listAt(i int) (*list, error) {
 // newList makes a list of a size and of elements of a shape that may have free
 // sizes.
 func (k *call) newList(size string, shape []int64) *list {
-	l := &list{dtype: k.dtype("element_dtype", k.dtype("dtype", tensor.Float32)), size: size, count: -1}
+	l := &list{dtype: k.DType("element_dtype", k.DType("dtype", tensor.Float32)), size: size, count: -1}
 	if t, ok := k.constant(size); ok {
-		if v := intsOf(t); len(v) == 1 {
+		if v := arith.Ints(t); len(v) == 1 {
 			l.count = v[0]
 		}
 	}
@@ -140,7 +161,7 @@ func (k *call) elementShape(i int) []int64 {
 	if !ok || len(t.Shape) != 1 {
 		return nil
 	}
-	return intsOf(t)
+	return arith.Ints(t)
 }
 
 func tensorListReserve(k *call) ([]value, error) {
@@ -268,7 +289,7 @@ func listConcat(at int) operator {
 // writes to the next.
 
 func tensorArray(k *call) ([]value, error) {
-	shape := k.shape("element_shape")
+	shape := k.ShapeOf("element_shape")
 	return []value{{array: &arrayInfo{k.x(0)}}, {list: k.newList(k.x(0), shape)}}, nil
 }
 
@@ -299,7 +320,7 @@ func tensorArrayScatter(k *call) ([]value, error) {
 	inOrder := k.marks[k.x(1)]&markRange != 0
 	if ok {
 		inOrder = true
-		for i, v := range intsOf(t) {
+		for i, v := range arith.Ints(t) {
 			inOrder = inOrder && v == int64(i)
 		}
 	}

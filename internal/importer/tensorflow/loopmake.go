@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -47,7 +49,10 @@ type body struct {
 	*loop
 	sub    *build.Builder
 	inside []string // by variable, its name in the body
-	node   *onnx.Node
+	made   *onnx.Node
+	env    *env
+	limits []limit // the loop goes on while counters are below them
+	exact  bool    // and nothing else ends it
 	// What the node gives: variables that are carried, then lists of which each
 	// round gives a part.
 	carried, scanned []int
@@ -55,15 +60,21 @@ type body struct {
 	bad, again       bool
 }
 
+// limit is a tensor that a variable is compared with.
+type limit struct {
+	tensor  string
+	counter int
+}
+
 // build makes the body.
 func (l *loop) build() (*body, error) {
 	l.loops++
-	m := &body{loop: l, sub: l.b.Sub(l.Name), inside: make([]string, len(l.init)), node: &onnx.Node{Name: l.Name, Op: "Loop"}}
+	m := &body{loop: l, sub: l.b.Sub(l.Name), inside: make([]string, len(l.init)), made: &onnx.Node{Name: l.Name, Op: "Loop"}}
 	// No name of TensorFlow has such a sign in it.
 	prefix := fmt.Sprintf("loop#%d/", l.loops)
 	m.sub.Input(prefix+"round", tensor.Int64)
 	m.sub.Input(prefix+"go", tensor.Bool)
-	before, _, err := l.cond.eval(l.call, l.b, l.init)
+	before, outside, err := l.cond.eval(l.call, l.b, l.init)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +82,8 @@ func (l *loop) build() (*body, error) {
 		m.bad = true
 		return m, nil
 	}
-	m.node.Inputs = []string{"", l.scalarBool(l.b, before[0].name)}
+	m.made.Inputs = []string{"", l.scalarBool(l.b, before[0].name)}
+	m.limits, m.exact = l.bounds(outside)
 	vars := slices.Clone(l.init)
 	for i := range l.init {
 		if l.role[i] == carried {
@@ -92,6 +104,7 @@ func (l *loop) build() (*body, error) {
 	if m.bad = !m.again && slices.ContainsFunc(out, func(v value) bool { return v.bad }); m.bad || m.again {
 		return m, nil
 	}
+	m.env = e
 	after := slices.Clone(vars)
 	for i := range out {
 		if l.role[i] == carried {
@@ -119,6 +132,76 @@ func (l *loop) scalarBool(b *build.Builder, name string) string {
 	return name
 }
 
+// bounds reads the condition: what a counter is compared with, and whether that
+// is all of it.
+func (l *loop) bounds(outside *env) (limits []limit, exact bool) {
+	todo := []flow.Ref{l.cond.outs[0]}
+	for len(todo) > 0 {
+		n := flow.Through(todo[0]).Node
+		todo = todo[1:]
+		switch n.Op {
+		case "LogicalAnd":
+			todo = append(todo, n.In...)
+		case "Less":
+			counter := flow.Through(n.In[0]).Node
+			i := slices.IndexFunc(l.cond.vars, func(ns []*flow.Node) bool { return slices.Contains(ns, counter) })
+			vs, ok := outside.lookup(n.In[1].Node)
+			at := n.In[1].Out
+			if i < 0 || !ok || at >= len(vs) {
+				return nil, false
+			}
+			limits = append(limits, limit{vs[at].name, i})
+		default:
+			return nil, false
+		}
+	}
+	return limits, len(limits) > 0
+}
+
+// fills tells whether the loop surely makes as many rounds as a list has places.
+func (m *body) fills(l *list) bool {
+	if !m.exact || l.size == "" {
+		return l.size == "" // one that grows has as many as were written
+	}
+	for _, limit := range m.limits {
+		if !m.counts(m.inside[limit.counter], m.env) {
+			return false
+		}
+		if limit.tensor == l.size {
+			continue
+		}
+		t, ok := m.constant(limit.tensor)
+		if v := arith.Ints(t); !ok || len(v) != 1 || l.count < 0 || v[0] < l.count {
+			return false
+		}
+	}
+	return true
+}
+
+// filled adds zeros behind what a loop wrote, up to the size of the list.
+func (m *body) filled(l *list, name string, elem []onnx.Dim) string {
+	if m.fills(l) || elem == nil {
+		return name
+	}
+	b := m.b
+	op := func(op string, in []string, attrs ...onnx.Attribute) string {
+		return b.Op(m.Name+"/"+op, op, in, attrs...)
+	}
+	size := op("Reshape", []string{op("Cast", []string{l.size}, onnx.AInt("to", int64(tensor.Int64))), b.Ints(1)})
+	have := op("Slice", []string{op("Shape", []string{name}), b.Ints(0), b.Ints(1)})
+	rest := op("Max", []string{op("Sub", []string{size, have}), b.Ints(0)})
+	n := len(elem)
+	pads := op("Concat", []string{b.Ints(make([]int64, n+1)...), rest, b.Ints(make([]int64, n)...)}, onnx.AInt("axis", 0))
+	if n == 0 {
+		pads = op("Concat", []string{b.Ints(0), rest}, onnx.AInt("axis", 0))
+	}
+	in := []string{name, pads}
+	if !arith.IsFloat(l.dtype) {
+		in = append(in, b.Number(l.dtype, 0))
+	}
+	return op("Pad", in)
+}
+
 // enter makes an input of the body for a variable.
 func (m *body) enter(i int, prefix string) (value, error) {
 	v := m.init[i]
@@ -138,7 +221,7 @@ func (m *body) enter(i int, prefix string) (value, error) {
 	name := m.sub.Input(fmt.Sprintf("%s%d", prefix, i), t, shape...)
 	m.inside[i] = name
 	m.carried = append(m.carried, i)
-	m.node.Inputs = append(m.node.Inputs, start)
+	m.made.Inputs = append(m.made.Inputs, start)
 	if v.list == nil {
 		return value{name: name}, nil
 	}
@@ -207,22 +290,22 @@ func (m *body) counts(index string, e *env) bool {
 		return false
 	}
 	first, ok := m.constant(m.init[i].name)
-	if v := intsOf(first); !ok || len(v) != 1 || v[0] != 0 {
+	if v := arith.Ints(first); !ok || len(v) != 1 || v[0] != 0 {
 		return false
 	}
-	n := through(m.body.outs[i]).node
+	n := flow.Through(m.body.outs[i]).Node
 	if n.Op != "Add" && n.Op != "AddV2" {
 		return false
 	}
 	found, one := false, false
-	for _, r := range n.inputs {
-		vs, _ := e.lookup(r.node)
-		if r.out >= len(vs) {
+	for _, r := range n.In {
+		vs, _ := e.lookup(r.Node)
+		if r.Out >= len(vs) {
 			return false
 		}
-		found = found || vs[r.out].name == index
-		if t, ok := m.constant(vs[r.out].name); ok {
-			v := intsOf(t)
+		found = found || vs[r.Out].name == index
+		if t, ok := m.constant(vs[r.Out].name); ok {
+			v := arith.Ints(t)
 			one = one || len(v) == 1 && v[0] == 1
 		}
 	}
@@ -241,19 +324,19 @@ func (m *body) close(cond string) error {
 	if err != nil {
 		return err
 	}
-	m.node.Attrs = []onnx.Attribute{onnx.AGraph("body", g)}
+	m.made.Attrs = []onnx.Attribute{onnx.AGraph("body", g)}
 	return nil
 }
 
 // finish puts the loop into the graph around it.
 func (m *body) finish() ([]value, error) {
 	for range len(m.carried) + len(m.scanned) {
-		m.node.Outputs = append(m.node.Outputs, m.Name)
+		m.made.Outputs = append(m.made.Outputs, m.Name)
 	}
-	if len(m.node.Outputs) == 0 {
+	if len(m.made.Outputs) == 0 {
 		return slices.Clone(m.init), nil
 	}
-	names := m.b.Add(m.node)
+	names := m.b.Add(m.made)
 	out := slices.Clone(m.init)
 	for j, i := range m.carried {
 		if in := m.init[i].list; in != nil {
@@ -268,7 +351,7 @@ func (m *body) finish() ([]value, error) {
 		in := m.init[i].list
 		name := names[len(m.carried)+j]
 		count := onnx.Dim{Value: -1}
-		if in.count > 0 {
+		if in.count > 0 && m.fills(in) {
 			count = onnx.Fixed(in.count)
 		}
 		var shape []onnx.Dim
@@ -276,6 +359,13 @@ func (m *body) finish() ([]value, error) {
 			shape = append([]onnx.Dim{count}, m.elems[i]...)
 		}
 		m.b.Declare(name, in.dtype, shape)
+		if padded := m.filled(in, name, m.elems[i]); padded != name {
+			name = padded
+			if in.count > 0 {
+				shape = append([]onnx.Dim{onnx.Fixed(in.count)}, m.elems[i]...)
+			}
+			m.b.Declare(name, in.dtype, shape)
+		}
 		out[i] = value{list: &list{dtype: in.dtype, shape: m.elems[i], size: in.size, count: in.count, base: name}}
 	}
 	return out, nil

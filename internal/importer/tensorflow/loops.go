@@ -1,11 +1,10 @@
 package tensorflow
 
 import (
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 )
@@ -15,128 +14,50 @@ import (
 // parts going on from leaving, Exit leads out. While takes two functions. Both
 // become the same here: variables, a condition and a body.
 
-// frame is a loop of the first form.
-type frame struct {
-	name   string
-	vars   []frameVar
-	consts []*node // Enters of what no round changes
-	cond   *node   // LoopCond
-}
-
-// frameVar is what a loop carries from round to round.
-type frameVar struct{ enter, merge, sw, next, exit *node }
-
-func frameOf(n *node) string { return n.text("frame_name", "") }
-
-// findFrames finds the loops of the first form.
-func (s *scope) findFrames() {
-	get := func(name string) *frame {
-		if s.frames[name] == nil {
-			s.frames[name] = &frame{name: name}
-		}
-		return s.frames[name]
-	}
-	byMerge := map[*node]*frameVar{}
-	frames := map[*node]*frame{}
-	var merges []*node
-	for _, n := range s.nodes {
-		switch {
-		case strings.HasSuffix(n.Op, "Enter") && n.flag("is_constant", false):
-			f := get(frameOf(n))
-			f.consts = append(f.consts, n)
-		case strings.HasSuffix(n.Op, "Merge") && len(n.inputs) == 2:
-			v := frameVar{merge: n}
-			for _, in := range n.inputs {
-				switch {
-				case strings.HasSuffix(in.node.Op, "Enter"):
-					v.enter = in.node
-				case strings.HasSuffix(in.node.Op, "NextIteration"):
-					v.next = in.node
-				}
-			}
-			if v.enter != nil && v.next != nil {
-				byMerge[n], frames[n] = &v, get(frameOf(v.enter))
-				merges = append(merges, n)
-			}
-		}
-	}
-	for _, n := range s.nodes {
-		if !isSwitch(n) || len(n.inputs) != 2 || byMerge[n.inputs[0].node] == nil {
-			continue
-		}
-		if cond := through(n.inputs[1]).node; cond.Op == "LoopCond" {
-			byMerge[n.inputs[0].node].sw = n
-			frames[n.inputs[0].node].cond = cond
-		}
-	}
-	for _, n := range s.nodes {
-		if strings.HasSuffix(n.Op, "Exit") && len(n.inputs) == 1 && isSwitch(n.inputs[0].node) {
-			if v := byMerge[n.inputs[0].node.input(0).node]; v != nil {
-				v.exit = n
-			}
-		}
-	}
-	for _, m := range merges {
-		frames[m].vars = append(frames[m].vars, *byMerge[m])
-	}
-}
-
-// frame finds the loop that a node leads out of.
-func (s *scope) frame(exit *node) *frame {
-	for _, name := range slices.Sorted(maps.Keys(s.frames)) {
-		for _, v := range s.frames[name].vars {
-			if v.exit == exit {
-				return s.frames[name]
-			}
-		}
-	}
-	return nil
-}
-
-func (c *converter) exitDeps(n *node) ([]ref, error) {
-	f := n.scope.frame(n)
-	if f == nil || f.cond == nil {
+func (c *converter) exitDeps(n *flow.Node) ([]flow.Ref, error) {
+	f := n.Scope.Frame(n)
+	if f == nil || f.Cond == nil {
 		return nil, stoa.Errorf(stoa.Unsupported, "%s: node %q (%s) leads out of a loop that cannot be made out", c.model.file, n.Name, n.Op)
 	}
-	var out []ref
-	for _, v := range f.vars {
-		out = append(out, v.enter.input(0))
+	var out []flow.Ref
+	for _, v := range f.Vars {
+		out = append(out, v.Enter.Input(0))
 	}
-	for _, e := range f.consts {
-		out = append(out, e.input(0))
+	for _, e := range f.Consts {
+		out = append(out, e.Input(0))
 	}
 	return out, nil
 }
 
 // leave makes the loop that a node leads out of, for all that lead out of it.
 func leave(k *call) ([]value, error) {
-	f := k.scope.frame(k.node)
-	l := loop{call: k, init: k.in[:len(f.vars)], used: make([]bool, len(f.vars))}
-	part := loopPart{scope: k.env.scope, sees: true, fixed: map[*node]value{}}
-	for i, v := range f.vars {
-		bound := []*node{v.merge}
-		if v.sw != nil {
-			bound = append(bound, v.sw)
+	f := k.Scope.Frame(k.Node)
+	l := loop{call: k, init: k.in[:len(f.Vars)], used: make([]bool, len(f.Vars))}
+	part := loopPart{scope: k.env.scope, sees: true, fixed: map[*flow.Node]value{}}
+	for i, v := range f.Vars {
+		bound := []*flow.Node{v.Merge}
+		if v.Switch != nil {
+			bound = append(bound, v.Switch)
 		}
 		part.vars = append(part.vars, bound)
-		l.used[i] = v.exit != nil && k.env.scope.reach[v.exit]
-		part.outs = append(part.outs, v.next.input(0))
+		l.used[i] = v.Exit != nil && k.env.scope.Reach[v.Exit]
+		part.outs = append(part.outs, v.Next.Input(0))
 	}
-	for i, e := range f.consts {
-		part.fixed[e] = k.in[len(f.vars)+i]
+	for i, e := range f.Consts {
+		part.fixed[e] = k.in[len(f.Vars)+i]
 	}
 	l.body, l.cond = part, part
-	l.cond.outs = []ref{f.cond.input(0)}
+	l.cond.outs = []flow.Ref{f.Cond.Input(0)}
 	out, err := l.convert()
 	if err != nil {
 		return nil, err
 	}
-	for i, v := range f.vars {
-		if v.exit != nil {
-			k.env.vals[v.exit] = []value{out[i]}
+	for i, v := range f.Vars {
+		if v.Exit != nil {
+			k.env.vals[v.Exit] = []value{out[i]}
 		}
 	}
-	return k.env.vals[k.node], nil
+	return k.env.vals[k.Node], nil
 }
 
 // while is a loop of the second form.
@@ -149,17 +70,17 @@ func while(k *call) ([]value, error) {
 		attr string
 		part *loopPart
 	}{{"cond", &l.cond}, {"body", &l.body}} {
-		name := k.funcName(p.attr)
+		name := k.FuncName(p.attr)
 		s := k.function(name)
 		if s == nil {
 			return nil, k.missing(name)
 		}
-		if len(s.args) != len(k.in) {
-			return nil, k.invalid("function %q takes %d arguments, and the loop has %d variables", name, len(s.args), len(k.in))
+		if len(s.Args) != len(k.in) {
+			return nil, k.invalid("function %q takes %d arguments, and the loop has %d variables", name, len(s.Args), len(k.in))
 		}
-		p.part.scope, p.part.outs = s, s.returns
-		for _, a := range s.args {
-			p.part.vars = append(p.part.vars, []*node{a})
+		p.part.scope, p.part.outs = s, s.Returns
+		for _, a := range s.Args {
+			p.part.vars = append(p.part.vars, []*flow.Node{a})
 		}
 	}
 	if len(l.body.outs) != len(k.in) || len(l.cond.outs) != 1 {
@@ -170,11 +91,11 @@ func while(k *call) ([]value, error) {
 
 // loopPart is a loop's condition or its body.
 type loopPart struct {
-	scope *scope
-	sees  bool      // what is around the loop
-	vars  [][]*node // for each variable, the nodes that stand for it
-	outs  []ref
-	fixed map[*node]value
+	scope *flow.Scope
+	sees  bool           // what is around the loop
+	vars  [][]*flow.Node // for each variable, the nodes that stand for it
+	outs  []flow.Ref
+	fixed map[*flow.Node]value
 }
 
 // eval evaluates the part with values for the variables.
@@ -200,9 +121,9 @@ func (p *loopPart) bind(e *env, vars []value) {
 
 func (p *loopPart) get(k *call, e *env) ([]value, *env, error) {
 	// Only those outputs whose variables count.
-	var refs []ref
+	var refs []flow.Ref
 	for _, r := range p.outs {
-		if r.node != nil {
+		if r.Node != nil {
 			refs = append(refs, r)
 		}
 	}
@@ -212,7 +133,7 @@ func (p *loopPart) get(k *call, e *env) ([]value, *env, error) {
 	}
 	out := make([]value, len(p.outs))
 	for i, r := range p.outs {
-		if r.node != nil {
+		if r.Node != nil {
 			out[i], got = got[0], got[1:]
 		}
 	}
@@ -220,18 +141,18 @@ func (p *loopPart) get(k *call, e *env) ([]value, *env, error) {
 }
 
 // reads tells which variables an output of the part depends on.
-func (p *loopPart) reads(r ref) []bool {
+func (p *loopPart) reads(r flow.Ref) []bool {
 	out := make([]bool, len(p.vars))
-	at := map[*node]int{}
+	at := map[*flow.Node]int{}
 	for i, ns := range p.vars {
 		for _, n := range ns {
 			at[n] = i
 		}
 	}
-	seen := map[*node]bool{}
-	todo := []ref{r}
+	seen := map[*flow.Node]bool{}
+	todo := []flow.Ref{r}
 	for len(todo) > 0 {
-		n := todo[len(todo)-1].node
+		n := todo[len(todo)-1].Node
 		todo = todo[:len(todo)-1]
 		if n == nil || seen[n] {
 			continue
@@ -241,15 +162,15 @@ func (p *loopPart) reads(r ref) []bool {
 			out[i] = true
 			continue
 		}
-		todo = append(todo, n.inputs...)
+		todo = append(todo, n.In...)
 	}
 	return out
 }
 
 // keeps tells whether the part gives a variable on as it is.
 func (p *loopPart) keeps(i int) bool {
-	r := through(p.outs[i])
-	return slices.Contains(p.vars[i], r.node)
+	r := flow.Through(p.outs[i])
+	return slices.Contains(p.vars[i], r.Node)
 }
 
 // loop is a loop in either form.
@@ -297,10 +218,10 @@ func (l *loop) roles() {
 	for i := range l.role {
 		switch {
 		case !needed[i]:
-			l.body.outs[i] = ref{}
+			l.body.outs[i] = flow.Ref{}
 		case l.body.keeps(i):
 			l.role[i] = fixed
-			l.body.outs[i] = ref{}
+			l.body.outs[i] = flow.Ref{}
 		default:
 			l.role[i] = carried
 		}

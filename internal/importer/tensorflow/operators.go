@@ -3,6 +3,7 @@ package tensorflow
 import (
 	"maps"
 
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -29,9 +30,9 @@ var refusals = map[string]string{
 }
 
 const (
-	cutAdvice   = "it reads files or records: cut the network behind it, at the tensor of numbers that it makes (model.inputs in stoa.yaml, --input NAME on the command line)"
-	tableAdvice = "it looks words up in a table: cut the network behind it (model.inputs in stoa.yaml, --input NAME on the command line), or end the network before it (model.outputs, --output NAME)"
-	textAdvice  = "it works on text: cut the network behind it (model.inputs in stoa.yaml, --input NAME on the command line)"
+	cutAdvice   = "it reads files or records: cut the network behind it, at the tensor of numbers that it makes (model.In in stoa.yaml, --input NAME on the command line)"
+	tableAdvice = "it looks words up in a table: cut the network behind it (model.In in stoa.yaml, --input NAME on the command line), or end the network before it (model.outputs, --output NAME)"
+	textAdvice  = "it works on text: cut the network behind it (model.In in stoa.yaml, --input NAME on the command line)"
 	pyAdvice    = "it calls Python code, which is not in the file"
 	cudnnAdvice = "it runs on Nvidia's devices only: export the network with layers that do not use cuDNN"
 )
@@ -41,7 +42,7 @@ func flowOperators() map[string]operator {
 	out := map[string]operator{
 		"Const": constantOperator, "VariableV2": variableOperator, "Variable": variableOperator, "VarHandleOp": variableOperator,
 		"ReadVariableOp": readVariable, "ResourceGather": gatherVariable, "IdentityN": func(k *call) ([]value, error) { return k.in, nil },
-		"Placeholder": unboundInput, "PlaceholderV2": unboundInput, "IteratorGetNext": unboundInput, opArg: unboundInput,
+		"Placeholder": unboundInput, "PlaceholderV2": unboundInput, "IteratorGetNext": unboundInput, flow.OpArg: unboundInput,
 		"PartitionedCall": callPartitioned, "StatefulPartitionedCall": callPartitioned,
 		"If": branchIf, "StatelessIf": branchIf, "Case": branchCase, "StatelessCase": branchCase, "While": while, "StatelessWhile": while,
 		"Switch": passSwitch, "RefSwitch": passSwitch, "Merge": merge, "RefMerge": merge,
@@ -111,7 +112,7 @@ func variableOperator(k *call) ([]value, error) {
 	if k.model.vars == nil {
 		return nil, k.unsupportedf("it is a variable, and its value is not in the file: freeze the graph, or add the checkpoint's .index and .data files, or export the network as a SavedModel")
 	}
-	key, ok := k.model.vars.key(k.Name, k.text("shared_name", ""))
+	key, ok := k.model.vars.key(k.Name, k.Text("shared_name", ""))
 	if !ok {
 		return nil, k.unsupportedf("the variables that were saved do not have it")
 	}
@@ -128,7 +129,7 @@ func gatherVariable(k *call) ([]value, error) {
 	if err := k.need(2); err != nil {
 		return nil, err
 	}
-	if k.int("batch_dims", 0) != 0 {
+	if k.Int("batch_dims", 0) != 0 {
 		return nil, k.unsupportedf("batch_dims are not supported")
 	}
 	return one(k.last("Gather", []string{k.x(0), k.x(1)})), nil

@@ -3,6 +3,8 @@ package tensorflow
 import (
 	"slices"
 
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -17,15 +19,15 @@ func convOperators() map[string]operator {
 }
 
 // channelsFirst tells whether channels come before rows and columns.
-func channelsFirst(n *node) bool {
-	f := n.text("data_format", "NHWC")
+func channelsFirst(n *flow.Node) bool {
+	f := n.Text("data_format", "NHWC")
 	return f == "NCHW" || f == "NCDHW"
 }
 
 // spatial makes a node work on channels first. ONNX's operators on pictures take
 // nothing else; what is turned before and after cancels out later.
 func (k *call) spatial(x string, rank int, f func(x string) (string, error)) (string, error) {
-	if channelsFirst(k.node) {
+	if channelsFirst(k.Node) {
 		return f(x)
 	}
 	y, err := f(k.op("Transpose", []string{x}, onnx.AInts("perm", toFirst(rank)...)))
@@ -55,12 +57,12 @@ func toLast(rank int) []int64 {
 
 // inner gives what a list has for rows and columns (and depth).
 func (k *call) inner(name string, n int) ([]int64, error) {
-	vs := k.ints(name)
+	vs := k.IntList(name)
 	if vs == nil {
 		return slices.Repeat([]int64{1}, n), nil
 	}
 	at, rest := 1, []int{0, n + 1}
-	if channelsFirst(k.node) {
+	if channelsFirst(k.Node) {
 		at, rest = 2, []int{0, 1}
 	}
 	if len(vs) != n+2 {
@@ -112,7 +114,7 @@ func (k *call) permuted(x string, perm ...int) (string, error) {
 // pads gives the padding of a window over an input of channels first.
 func (k *call) pads(x string, w build.Window) (onnx.Attribute, error) {
 	n := len(w.Kernel)
-	switch p := k.text("padding", "VALID"); p {
+	switch p := k.Text("padding", "VALID"); p {
 	case "VALID":
 		return onnx.AInts("pads", make([]int64, 2*n)...), nil
 	case "SAME":
@@ -126,12 +128,12 @@ func (k *call) pads(x string, w build.Window) (onnx.Attribute, error) {
 		}
 		return a, nil
 	case "EXPLICIT":
-		vs := k.ints("explicit_paddings")
+		vs := k.IntList("explicit_paddings")
 		if len(vs) != 2*(n+2) {
 			return onnx.Attribute{}, k.invalid("its explicit_paddings are %v", vs)
 		}
 		from := 2
-		if channelsFirst(k.node) {
+		if channelsFirst(k.Node) {
 			from = 4
 		}
 		out := make([]int64, 2*n)
@@ -273,12 +275,12 @@ func (k *call) enlarge(x string, w build.Window) ([]build.Transposed, error) {
 	asked, _ := k.b.Dims(k.x(0))
 	if t, ok := k.constant(k.x(0)); ok {
 		asked = nil
-		for _, v := range intsOf(t) {
+		for _, v := range arith.Ints(t) {
 			asked = append(asked, onnx.Fixed(v))
 		}
 	}
 	first := 1
-	if channelsFirst(k.node) {
+	if channelsFirst(k.Node) {
 		first = 2
 	}
 	out := make([]build.Transposed, n)
@@ -293,7 +295,7 @@ func (k *call) enlarge(x string, w build.Window) ([]build.Transposed, error) {
 		} else if len(asked) == n { // newer graphs give rows and columns only
 			want = asked[i].Value
 		}
-		same := k.text("padding", "VALID") == "SAME"
+		same := k.Text("padding", "VALID") == "SAME"
 		if have < 0 || want < 0 {
 			// The size that a layer asks for where it says nothing else.
 			have = 64
@@ -301,7 +303,7 @@ func (k *call) enlarge(x string, w build.Window) ([]build.Transposed, error) {
 				want += max(extent-stride, 0)
 			}
 		}
-		switch p := k.text("padding", "VALID"); p {
+		switch p := k.Text("padding", "VALID"); p {
 		case "SAME":
 			out[i] = build.TransposedPads(have, want, extent, stride)
 		case "VALID":

@@ -1,6 +1,8 @@
 package tensorflow
 
 import (
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -14,8 +16,8 @@ func imageOperators() map[string]operator {
 }
 
 // resizeAttrs says how places of the larger picture are found in the smaller.
-func resizeAttrs(n *node) []onnx.Attribute {
-	corners, centers := n.flag("align_corners", false), n.flag("half_pixel_centers", false)
+func resizeAttrs(n *flow.Node) []onnx.Attribute {
+	corners, centers := n.Flag("align_corners", false), n.Flag("half_pixel_centers", false)
 	mode := "asymmetric"
 	switch {
 	case corners:
@@ -53,14 +55,12 @@ func resize(k *call) ([]value, error) {
 		}
 		perm := onnx.AInts("perm", toFirst(4)...)
 		x = k.op("Transpose", []string{x}, perm)
-		inputs := []string{x, "", ""}
+		y := ""
 		if f, ok := wholeFactors(in[1:3], want); ok {
-			inputs[2] = k.b.Floats(1, 1, f[0], f[1])
+			y = k.op("Resize", []string{x, "", k.b.Floats(1, 1, f[0], f[1])}, resizeAttrs(k.Node)...)
 		} else {
-			sizes := k.cast(k.x(1), tensor.Int64)
-			inputs = append(inputs, k.op("Concat", []string{k.op("Slice", []string{k.op("Shape", []string{x}), k.b.Ints(0), k.b.Ints(2), k.b.Ints(0)}), sizes}, onnx.AInt("axis", 0)))
+			y = k.resizeTo(x, k.cast(k.x(1), tensor.Int64))
 		}
-		y := k.op("Resize", inputs, resizeAttrs(k.node)...)
 		if k.Op == "ResizeNearestNeighbor" && d == tensor.Undefined {
 			return "", k.invalid("the type of its input is not known")
 		}
@@ -68,11 +68,29 @@ func resize(k *call) ([]value, error) {
 	})(k)
 }
 
+// resizeTo makes pictures of a size, channels first.
+func (k *call) resizeTo(x, size string) string {
+	join := func(parts ...string) string { return k.op("Concat", parts, onnx.AInt("axis", 0)) }
+	part := func(s string, from, to int64) string {
+		return k.op("Slice", []string{s, k.b.Ints(from), k.b.Ints(to), k.b.Ints(0)})
+	}
+	shape := k.op("Shape", []string{x})
+	sizes := join(part(shape, 0, 2), size)
+	if k.Op != "ResizeBicubic" {
+		return k.op("Resize", []string{x, "", "", sizes}, resizeAttrs(k.Node)...)
+	}
+	// The runtime moves what turns the axes behind a Resize, and then cannot
+	// make a picture smaller by cubic curves. So each channel is a picture here.
+	single := k.op2("Reshape", x, join(k.b.Ints(-1, 1), part(shape, 2, 4)))
+	y := k.op("Resize", []string{single, "", "", join(part(k.op("Shape", []string{single}), 0, 2), size)}, resizeAttrs(k.Node)...)
+	return k.op2("Reshape", y, sizes)
+}
+
 func (k *call) sizesWanted() []onnx.Dim {
 	dims, _ := k.b.Dims(k.x(1))
 	if t, ok := k.constant(k.x(1)); ok {
 		dims = nil
-		for _, v := range intsOf(t) {
+		for _, v := range arith.Ints(t) {
 			dims = append(dims, onnx.Fixed(v))
 		}
 	}
@@ -96,11 +114,11 @@ func wholeFactors(in, out []onnx.Dim) ([2]float32, bool) {
 
 func (k *call) blockSize() (int64, error) {
 	const most = 1 << 10
-	n := k.int("block_size", 0)
+	n := k.Int("block_size", 0)
 	if n < 1 || n > most {
 		return 0, k.invalid("its block_size is %d", n)
 	}
-	if k.text("data_format", "NHWC") == "NCHW_VECT_C" {
+	if k.Text("data_format", "NHWC") == "NCHW_VECT_C" {
 		return 0, k.unsupportedf("the data format NCHW_VECT_C is not supported")
 	}
 	return n, nil
@@ -133,7 +151,7 @@ func spaceToDepth(k *call) ([]value, error) {
 // onnxPads turns pairs, one for each axis, into all beginnings and then all ends.
 func (k *call) onnxPads() (string, error) {
 	if t, ok := k.constant(k.x(1)); ok {
-		vs := intsOf(t)
+		vs := arith.Ints(t)
 		n := len(vs) / 2
 		out := make([]int64, 2*n)
 		for i := range n {
@@ -155,7 +173,7 @@ func pad(k *call) ([]value, error) {
 		switch {
 		case k.x(2) != "":
 			in = append(in, k.x(2))
-		case !isFloat(k.b.DType(k.x(0))):
+		case !arith.IsFloat(k.b.DType(k.x(0))):
 			in = append(in, k.like(k.x(0), 0))
 		}
 		return k.last("Pad", in), nil
@@ -165,7 +183,7 @@ func pad(k *call) ([]value, error) {
 // mirrorPad repeats what lies at the border: with it (SYMMETRIC) or without.
 func mirrorPad(k *call) ([]value, error) {
 	return tensorOp(2, func(k *call) (string, error) {
-		if k.text("mode", "REFLECT") == "REFLECT" {
+		if k.Text("mode", "REFLECT") == "REFLECT" {
 			pads, err := k.onnxPads()
 			if err != nil {
 				return "", err
@@ -213,7 +231,7 @@ func nonMaxSuppression(k *call) ([]value, error) {
 		const usual = 0.5
 		overlap := k.x(3)
 		if overlap == "" {
-			overlap = k.b.Float(float64(k.float("iou_threshold", usual)))
+			overlap = k.b.Float(float64(k.Float("iou_threshold", usual)))
 		}
 		in = append(in, overlap)
 		if k.x(4) != "" {

@@ -3,6 +3,8 @@ package tensorflow
 import (
 	"math"
 
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -88,14 +90,14 @@ func mul(k *call) ([]value, error) {
 		return nil, err
 	}
 	for i := range 2 {
-		if k.marks[k.x(i)]&markRandom == 0 || k.node.input(i).node == nil || !isMask(k.node.input(i).node) {
+		if k.marks[k.x(i)]&markRandom == 0 || k.Node.Input(i).Node == nil || !isMask(k.Node.Input(i).Node) {
 			continue
 		}
 		k.note("the dropout %q is gone: the network is as it is in use, not in training", k.Name)
-		other := k.node.input(1 - i).node
+		other := k.Node.Input(1 - i).Node
 		if other != nil && (other.Op == "RealDiv" || other.Op == "Mul" || other.Op == "Div") {
-			if vs, ok := k.env.lookup(other.input(0).node); ok && other.input(0).out < len(vs) && !vs[other.input(0).out].bad && (k.scales(other) || sameProbability(other, k.node.input(i).node)) {
-				return []value{vs[other.input(0).out]}, nil
+			if vs, ok := k.env.lookup(other.Input(0).Node); ok && other.Input(0).Out < len(vs) && !vs[other.Input(0).Out].bad && (k.scales(other) || sameProbability(other, k.Node.Input(i).Node)) {
+				return []value{vs[other.Input(0).Out]}, nil
 			}
 		}
 		return []value{k.in[1-i]}, nil
@@ -104,23 +106,23 @@ func mul(k *call) ([]value, error) {
 }
 
 // isMask tells whether a node makes zeros and ones.
-func isMask(n *node) bool { return n.Op == "Floor" || n.Op == "Cast" }
+func isMask(n *flow.Node) bool { return n.Op == "Floor" || n.Op == "Cast" }
 
 // sameProbability tells whether what scales is what the mask is made with, as in
 // floor(keep + random) beside x / keep.
-func sameProbability(scale, mask *node) bool {
-	sum := mask.input(0).node
-	by := through(scale.input(1))
-	return scale.Op != "Mul" && sum != nil && (sum.Op == "Add" || sum.Op == "AddV2") && (through(sum.input(0)) == by || through(sum.input(1)) == by)
+func sameProbability(scale, mask *flow.Node) bool {
+	sum := mask.Input(0).Node
+	by := flow.Through(scale.Input(1))
+	return scale.Op != "Mul" && sum != nil && (sum.Op == "Add" || sum.Op == "AddV2") && (flow.Through(sum.Input(0)) == by || flow.Through(sum.Input(1)) == by)
 }
 
 // scales tells whether a node multiplies or divides by one number.
-func (k *call) scales(n *node) bool {
-	vs, ok := k.env.lookup(n.input(1).node)
-	if !ok || n.input(1).out >= len(vs) {
+func (k *call) scales(n *flow.Node) bool {
+	vs, ok := k.env.lookup(n.Input(1).Node)
+	if !ok || n.Input(1).Out >= len(vs) {
 		return false
 	}
-	shape := k.b.Shape(vs[n.input(1).out].name)
+	shape := k.b.Shape(vs[n.Input(1).Out].name)
 	return shape != nil && (len(shape) == 0 || len(shape) == 1) // a probability, which some feed as a list of one
 }
 
@@ -132,7 +134,7 @@ func relu6(k *call) ([]value, error) {
 
 func leakyRelu(k *call) ([]value, error) {
 	const usual = 0.2
-	return direct("LeakyRelu", 1, onnx.AFloat("alpha", k.float("alpha", usual)))(k)
+	return direct("LeakyRelu", 1, onnx.AFloat("alpha", k.Float("alpha", usual)))(k)
 }
 
 func rsqrt(k *call) ([]value, error) {
@@ -146,7 +148,7 @@ func softmax(op string) operator { return direct(op, 1, onnx.AInt("axis", -1)) }
 func biasAdd(k *call) ([]value, error) {
 	return tensorOp(2, func(k *call) (string, error) {
 		bias := k.x(1)
-		if rank := k.rank(k.x(0)); channelsFirst(k.node) && rank > 2 {
+		if rank := k.rank(k.x(0)); channelsFirst(k.Node) && rank > 2 {
 			shape := []int64{-1}
 			for range rank - 2 {
 				shape = append(shape, 1)
@@ -172,7 +174,7 @@ func floorDivide(k *call) ([]value, error) {
 	return tensorOp(2, func(k *call) (string, error) {
 		x, y := k.x(0), k.x(1)
 		q := k.op2("Div", x, y)
-		if isFloat(k.b.DType(x)) {
+		if arith.IsFloat(k.b.DType(x)) {
 			return k.last("Floor", []string{q}), nil
 		}
 		// One less where there is a rest and the signs differ.
@@ -187,7 +189,7 @@ func floorDivide(k *call) ([]value, error) {
 
 func floorMod(k *call) ([]value, error) {
 	return tensorOp(2, func(k *call) (string, error) {
-		if !isFloat(k.b.DType(k.x(0))) {
+		if !arith.IsFloat(k.b.DType(k.x(0))) {
 			return k.last("Mod", []string{k.x(0), k.x(1)}), nil
 		}
 		q := k.op("Floor", []string{k.op2("Div", k.x(0), k.x(1))})
@@ -243,13 +245,13 @@ func castOperator(k *call) ([]value, error) {
 	if err := k.need(1); err != nil {
 		return nil, err
 	}
-	d := k.dtype("DstT", tensor.Undefined)
+	d := k.DType("DstT", tensor.Undefined)
 	if d.Size() == 0 {
 		return nil, k.unsupportedf("it makes something that is no number")
 	}
 	x := k.x(0)
 	if t, ok := k.constant(x); ok && d != t.DType {
-		if out, ok := castArray(t, d); ok {
+		if out, ok := arith.Cast(t, d); ok {
 			if k.converter.budget -= int64(len(out.Data)); k.converter.budget < 0 {
 				return nil, k.invalid("the weights take much more memory than their file")
 			}
@@ -294,7 +296,7 @@ func selectNew(k *call) ([]value, error) {
 func (k *call) choose(cond string) ([]value, error) {
 	a, b := k.x(1), k.x(2)
 	if t, ok := k.constant(cond); ok && onlyOne(t) && dimsEqual(k.b.Shape(a), k.b.Shape(b)) {
-		if truth(t) {
+		if arith.Truth(t) {
 			return k.in[1:2], nil
 		}
 		return k.in[2:3], nil
@@ -314,16 +316,16 @@ func (k *call) choose(cond string) ([]value, error) {
 
 // kept drops a dropout that chooses between what is scaled and zeros.
 func (k *call) kept() ([]value, bool) {
-	scaled := k.node.input(1).node
-	if t, ok := k.constant(k.x(2)); !ok || truth(t) || scaled == nil || scaled.Op != "Mul" && scaled.Op != "RealDiv" || !k.scales(scaled) {
+	scaled := k.Node.Input(1).Node
+	if t, ok := k.constant(k.x(2)); !ok || arith.Truth(t) || scaled == nil || scaled.Op != "Mul" && scaled.Op != "RealDiv" || !k.scales(scaled) {
 		return nil, false
 	}
-	vs, ok := k.env.lookup(scaled.input(0).node)
-	if !ok || scaled.input(0).out >= len(vs) || vs[scaled.input(0).out].bad {
+	vs, ok := k.env.lookup(scaled.Input(0).Node)
+	if !ok || scaled.Input(0).Out >= len(vs) || vs[scaled.Input(0).Out].bad {
 		return nil, false
 	}
 	k.note("the dropout %q is gone: the network is as it is in use, not in training", k.Name)
-	return []value{vs[scaled.input(0).out]}, true
+	return []value{vs[scaled.Input(0).Out]}, true
 }
 
 func onlyOne(t tensor.Tensor) bool {
@@ -351,22 +353,22 @@ func clipByValue(k *call) ([]value, error) {
 
 // fakeQuant rounds to the steps that a network of few bits has.
 func fakeQuant(k *call) ([]value, error) {
-	lo, hi := float64(k.float("min", -6)), float64(k.float("max", 6))
+	lo, hi := float64(k.Float("min", -6)), float64(k.Float("max", 6))
 	if k.Op == "FakeQuantWithMinMaxVars" {
 		for i, to := range []*float64{&lo, &hi} {
 			t, ok := k.constant(k.x(i + 1))
-			a, small := arrOf(t)
-			if !ok || !small || len(a.floats) != 1 {
+			v := arith.Floats(t)
+			if !ok || len(v) != 1 {
 				return nil, k.unsupportedf("its range is not known before the network runs")
 			}
-			*to = a.floats[0]
+			*to = v[0]
 		}
 	}
-	bits := k.int("num_bits", 8)
+	bits := k.Int("num_bits", 8)
 	if bits < 2 || bits > 16 || !(lo <= hi) {
 		return nil, k.invalid("it has %d bits between %g and %g", bits, lo, hi)
 	}
-	first := float64(bit(k.flag("narrow_range", false)))
+	first := float64(oneIf(k.Flag("narrow_range", false)))
 	last := float64(int64(1)<<bits - 1)
 	if lo == 0 && hi == 0 {
 		return one(k.last("Mul", []string{k.x(0), k.like(k.x(0), 0)})), nil
@@ -387,13 +389,20 @@ func cumsum(k *call) ([]value, error) {
 	if err := k.need(2); err != nil {
 		return nil, err
 	}
-	return one(k.last("CumSum", []string{k.x(0), k.x(1)}, onnx.AInt("exclusive", bit(k.flag("exclusive", false))), onnx.AInt("reverse", bit(k.flag("reverse", false))))), nil
+	return one(k.last("CumSum", []string{k.x(0), k.x(1)}, onnx.AInt("exclusive", oneIf(k.Flag("exclusive", false))), onnx.AInt("reverse", oneIf(k.Flag("reverse", false))))), nil
 }
 
 func approximateEqual(k *call) ([]value, error) {
 	const usual = 1e-5
 	return tensorOp(2, func(k *call) (string, error) {
 		d := k.op("Abs", []string{k.op2("Sub", k.x(0), k.x(1))})
-		return k.last("Less", []string{d, k.like(d, float64(k.float("tolerance", usual)))}), nil
+		return k.last("Less", []string{d, k.like(d, float64(k.Float("tolerance", usual)))}), nil
 	})(k)
+}
+
+func oneIf(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }

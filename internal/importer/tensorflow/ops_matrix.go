@@ -22,7 +22,7 @@ func matMul(k *call) ([]value, error) {
 		var in [2]string
 		for i, name := range []string{a, b} {
 			in[i] = k.x(i)
-			if !k.flag(name, false) {
+			if !k.Flag(name, false) {
 				continue
 			}
 			shape, err := k.shapeOf(in[i])
@@ -52,6 +52,6 @@ func einsum(k *call) ([]value, error) {
 		for i := range k.in {
 			in = append(in, k.x(i))
 		}
-		return k.last("Einsum", in, onnx.AStr("equation", k.text("equation", ""))), nil
+		return k.last("Einsum", in, onnx.AStr("equation", k.Text("equation", ""))), nil
 	})(k)
 }

@@ -41,18 +41,17 @@ func pool(op string, n int) operator {
 
 // sizesFromInputs makes MaxPoolV2 like MaxPool.
 func (k *call) sizesFromInputs() error {
-	n := *k.node
-	def := *n.Node
-	n.Node = &def
-	def.Attrs = copyAttrs(def.Attrs)
+	lists := map[string][]int64{}
 	for i, name := range []string{"ksize", "strides"} {
 		vs, err := k.intsAt(i+1, name)
 		if err != nil {
 			return err
 		}
-		def.Attrs[name] = attrInts(vs)
+		lists[name] = vs
 	}
-	k.node = &n
+	n := *k.Node
+	n.Node = n.Node.With(lists)
+	k.Node = &n
 	return nil
 }
 
@@ -63,13 +62,13 @@ func batchNorm(k *call) ([]value, error) {
 		return nil, err
 	}
 	const usual = 1e-4
-	eps := k.float("epsilon", usual)
+	eps := k.Float("epsilon", usual)
 	x, scale, offset, mean, variance := k.x(0), k.x(1), k.x(2), k.x(3), k.x(4)
 	rank := k.rank(x)
 	if rank < 4 {
 		return nil, k.invalid("its input is %s", onnx.DimString(k.b.Shape(x)))
 	}
-	if k.flag("is_training", true) {
+	if k.Flag("is_training", true) {
 		y, err := k.batchStatistics(x, scale, offset, eps)
 		return one(y), err
 	}
@@ -86,7 +85,7 @@ func (k *call) batchStatistics(x, scale, offset string, eps float32) (string, er
 	axes := []int64{}
 	shape := []int64{}
 	channel := rank - 1
-	if channelsFirst(k.node) {
+	if channelsFirst(k.Node) {
 		channel = 1
 	}
 	for i := range rank {
@@ -108,9 +107,9 @@ func (k *call) batchStatistics(x, scale, offset string, eps float32) (string, er
 func oldBatchNorm(k *call) ([]value, error) {
 	return tensorOp(5, func(k *call) (string, error) {
 		gamma := k.x(4)
-		std := k.op("Sqrt", []string{k.op2("Add", k.x(2), k.like(k.x(2), float64(k.float("variance_epsilon", 0))))})
+		std := k.op("Sqrt", []string{k.op2("Add", k.x(2), k.like(k.x(2), float64(k.Float("variance_epsilon", 0))))})
 		y := k.op2("Div", k.op2("Sub", k.x(0), k.x(1)), std)
-		if k.flag("scale_after_normalization", true) {
+		if k.Flag("scale_after_normalization", true) {
 			y = k.op2("Mul", y, gamma)
 		}
 		return k.last("Add", []string{y, k.x(3)}), nil
@@ -122,13 +121,13 @@ func oldBatchNorm(k *call) ([]value, error) {
 func lrn(k *call) ([]value, error) {
 	return tensorOp(1, func(k *call) (string, error) {
 		const radius, half = 5, 0.5
-		size := 2*k.int("depth_radius", radius) + 1
+		size := 2*k.Int("depth_radius", radius) + 1
 		if size < 1 || size > 1<<16 {
-			return "", k.invalid("its depth_radius is %d", k.int("depth_radius", radius))
+			return "", k.invalid("its depth_radius is %d", k.Int("depth_radius", radius))
 		}
 		return k.spatial(k.x(0), 4, func(x string) (string, error) {
-			return k.op("LRN", []string{x}, onnx.AInt("size", size), onnx.AFloat("alpha", k.float("alpha", 1)*float32(size)),
-				onnx.AFloat("beta", k.float("beta", half)), onnx.AFloat("bias", k.float("bias", 1))), nil
+			return k.op("LRN", []string{x}, onnx.AInt("size", size), onnx.AFloat("alpha", k.Float("alpha", 1)*float32(size)),
+				onnx.AFloat("beta", k.Float("beta", half)), onnx.AFloat("bias", k.Float("bias", 1))), nil
 		})
 	})(k)
 }

@@ -1,6 +1,7 @@
 package tensorflow
 
 import (
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -13,7 +14,7 @@ func reduceOperators() map[string]operator {
 }
 
 func (k *call) keepDims() onnx.Attribute {
-	return onnx.AInt("keepdims", bit(k.flag("keep_dims", k.flag("keepdims", false))))
+	return onnx.AInt("keepdims", oneIf(k.Flag("keep_dims", k.Flag("keepdims", false))))
 }
 
 // reduce is over axes that must be known, unless ONNX takes them as an input.
@@ -29,7 +30,7 @@ func (k *call) reduced(op, x string) (string, error) {
 		}
 		return k.last(op, []string{x, k.op2("Reshape", k.cast(k.x(1), tensor.Int64), k.b.Ints(-1))}, k.keepDims(), onnx.AInt("noop_with_empty_axes", 1)), nil
 	}
-	axes := intsOf(t)
+	axes := arith.Ints(t)
 	if len(axes) == 0 {
 		return x, nil // over no axis
 	}

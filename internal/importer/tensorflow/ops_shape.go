@@ -3,6 +3,7 @@ package tensorflow
 import (
 	"slices"
 
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -15,7 +16,9 @@ func shapeOperators() map[string]operator {
 		"Tile": tile, "Fill": fill, "ZerosLike": filledLike(0), "OnesLike": filledLike(1), "Range": rangeOperator, "LinSpace": linSpace,
 		"BroadcastTo": broadcastTo, "RandomUniform": random("RandomUniformLike"), "RandomStandardNormal": random("RandomNormalLike"),
 		"TruncatedNormal": random("RandomNormalLike"), "StatelessRandomUniformV2": random("RandomUniformLike"), "StatelessRandomNormalV2": random("RandomNormalLike"),
-		"OneHot": oneHot, "Roll": roll,
+		"StatelessRandomUniform": random("RandomUniformLike"), "StatelessRandomNormal": random("RandomNormalLike"),
+		"StatelessRandomGetKeyCounter": nothing(2), "StatelessRandomGetAlg": nothing(1), "StatelessRandomGetKeyCounterAlg": nothing(3),
+		"OneHot": oneHot, "Roll": roll, "InvertPermutation": invertPermutation,
 	}
 }
 
@@ -28,7 +31,7 @@ func shapeOperator(k *call) ([]value, error) {
 }
 
 func (k *call) shapeTensor(x string) string {
-	d := k.dtype("out_type", tensor.Int32)
+	d := k.DType("out_type", tensor.Int32)
 	var sizes []int64
 	shape := k.b.Shape(x)
 	for _, s := range shape {
@@ -37,7 +40,7 @@ func (k *call) shapeTensor(x string) string {
 		}
 	}
 	if shape != nil && len(sizes) == len(shape) {
-		return k.root.Constant(k.Name, arr{dtype: d, shape: []int64{int64(len(sizes))}, ints: sizes}.tensor())
+		return k.root.Constant(k.Name, arith.Whole(d, []int64{int64(len(sizes))}, sizes...))
 	}
 	y := k.op("Shape", []string{x})
 	if d != tensor.Int64 {
@@ -59,7 +62,7 @@ func shapeN(k *call) ([]value, error) {
 
 func sizeOperator(k *call) ([]value, error) {
 	return tensorOp(1, func(k *call) (string, error) {
-		return k.cast(k.op("Size", []string{k.x(0)}), k.dtype("out_type", tensor.Int32)), nil
+		return k.cast(k.op("Size", []string{k.x(0)}), k.DType("out_type", tensor.Int32)), nil
 	})(k)
 }
 
@@ -76,13 +79,9 @@ func reshape(k *call) ([]value, error) {
 	return tensorOp(2, func(k *call) (string, error) {
 		x := k.x(0)
 		if t, ok := k.constant(k.x(1)); ok {
-			sizes := slices.Clone(intsOf(t))
-			if w := k.root.Initializer(x); w != nil && !slices.Contains(sizes, -1) {
-				if n, err := tensor.Elements(sizes); err == nil {
-					if m, err := tensor.Elements(w.Shape); err == nil && n == m {
-						return k.root.Constant(k.Name, tensor.Tensor{DType: w.DType, Shape: sizes, Data: w.Data}), nil
-					}
-				}
+			sizes := slices.Clone(arith.Ints(t))
+			if name, ok := k.viewOf(x, sizes); ok {
+				return name, nil
 			}
 			return k.last("Reshape", []string{x, k.b.Ints(sizes...)}, zeroSizes(sizes)...), nil
 		}
@@ -91,6 +90,30 @@ func reshape(k *call) ([]value, error) {
 		}
 		return k.last("Reshape", []string{x, k.cast(k.x(1), tensor.Int64)}, onnx.AInt("allowzero", 1)), nil
 	})(k)
+}
+
+// viewOf gives a constant another shape of as many elements, one of whose sizes
+// may be -1.
+func (k *call) viewOf(x string, sizes []int64) (string, bool) {
+	w, ok := k.constant(x)
+	if !ok || w.Check() != nil {
+		return "", false
+	}
+	shape := slices.Clone(sizes)
+	n, err := tensor.Elements(w.Shape)
+	if err != nil {
+		return "", false
+	}
+	if at := slices.Index(shape, -1); at >= 0 {
+		shape[at] = 1
+		if m, err := tensor.Elements(shape); err == nil && m > 0 {
+			shape[at] = n / m
+		}
+	}
+	if m, err := tensor.Elements(shape); err != nil || m != n {
+		return "", false
+	}
+	return k.root.Constant(k.Name, tensor.Tensor{DType: w.DType, Shape: shape, Data: w.Data}), true
 }
 
 // zeroSizes says that a size of 0 means none, where there is one: without that,
@@ -129,9 +152,9 @@ func (k *call) ownSizes(x string) ([]int64, bool) {
 
 func squeeze(k *call) ([]value, error) {
 	return tensorOp(1, func(k *call) (string, error) {
-		axes := k.ints("squeeze_dims")
+		axes := k.IntList("squeeze_dims")
 		if len(axes) == 0 {
-			axes = k.ints("axis")
+			axes = k.IntList("axis")
 		}
 		if len(axes) == 0 {
 			shape, err := k.shapeOf(k.x(0))
@@ -147,6 +170,17 @@ func squeeze(k *call) ([]value, error) {
 				return k.x(0), nil
 			}
 		}
+		if w, ok := k.constant(k.x(0)); ok {
+			var left []int64
+			for i, n := range w.Shape {
+				if !slices.Contains(axes, int64(i)) && !slices.Contains(axes, int64(i-len(w.Shape))) {
+					left = append(left, n)
+				}
+			}
+			if name, ok := k.viewOf(k.x(0), left); ok {
+				return name, nil
+			}
+		}
 		return k.last("Squeeze", []string{k.x(0), k.b.Ints(axes...)}), nil
 	})(k)
 }
@@ -156,6 +190,15 @@ func expandDims(k *call) ([]value, error) {
 		axes, err := k.intsAt(1, "axes")
 		if err != nil {
 			return "", err
+		}
+		if w, ok := k.constant(k.x(0)); ok && len(axes) == 1 {
+			at, err := k.axis(axes[0], len(w.Shape)+1)
+			if err != nil {
+				return "", err
+			}
+			if name, ok := k.viewOf(k.x(0), slices.Insert(slices.Clone(w.Shape), int(at), 1)); ok {
+				return name, nil
+			}
 		}
 		return k.last("Unsqueeze", []string{k.x(0), k.b.Ints(axes...)}), nil
 	})(k)
@@ -167,7 +210,7 @@ func transpose(k *call) ([]value, error) {
 		if err != nil {
 			return "", err
 		}
-		perm, ok := permOf(vs, len(vs))
+		perm, ok := arith.Perm(vs, len(vs))
 		if rank := k.rank(k.x(0)); !ok || rank > 0 && rank != len(vs) {
 			return "", k.invalid("its order of axes %v does not fit its input of %s", vs, onnx.DimString(k.b.Shape(k.x(0))))
 		}
@@ -202,7 +245,7 @@ func concat(k *call) ([]value, error) {
 
 func pack(k *call) ([]value, error) {
 	return tensorOp(max(1, len(k.in)), func(k *call) (string, error) {
-		axis := k.int("axis", 0)
+		axis := k.Int("axis", 0)
 		var parts []string
 		for i := range k.in {
 			parts = append(parts, k.op2("Unsqueeze", k.x(i), k.b.Ints(axis)))
@@ -228,11 +271,11 @@ func unpack(k *call) ([]value, error) {
 	if err := k.need(1); err != nil {
 		return nil, err
 	}
-	n := k.int("num", 0)
+	n := k.Int("num", 0)
 	if err := k.parts(n); err != nil {
 		return nil, err
 	}
-	axis := k.int("axis", 0)
+	axis := k.Int("axis", 0)
 	var out []value
 	for i := range n {
 		out = append(out, value{name: k.last("Gather", []string{k.x(0), k.b.Int(i)}, onnx.AInt("axis", axis))})
@@ -248,7 +291,7 @@ func split(k *call) ([]value, error) {
 	if err != nil || len(axis) != 1 {
 		return nil, k.unsupportedf("its axis is not known")
 	}
-	return k.cut(k.x(1), axis[0], k.int("num_split", 0), "")
+	return k.cut(k.x(1), axis[0], k.Int("num_split", 0), "")
 }
 
 func splitV(k *call) ([]value, error) {
@@ -329,17 +372,13 @@ func fill(k *call) ([]value, error) {
 	})(k)
 }
 
-func filledLike(v float64) operator {
+func filledLike(v int64) operator {
 	return tensorOp(1, func(k *call) (string, error) {
 		d := k.b.DType(k.x(0))
 		if d.Size() == 0 {
 			return "", k.unsupportedf("the type of its input is not known")
 		}
-		number := arr{dtype: d, shape: []int64{1}, floats: []float64{v}}
-		if !isFloat(d) {
-			number = arr{dtype: d, shape: []int64{1}, ints: []int64{int64(v)}}
-		}
-		return k.last("ConstantOfShape", []string{k.op("Shape", []string{k.x(0)})}, onnx.ATensor("value", number.tensor())), nil
+		return k.last("ConstantOfShape", []string{k.op("Shape", []string{k.x(0)})}, onnx.ATensor("value", arith.Whole(d, []int64{1}, v))), nil
 	})
 }
 
@@ -350,7 +389,7 @@ func rangeOperator(k *call) ([]value, error) {
 	y := k.last("Range", []string{k.x(0), k.x(1), k.x(2)})
 	first, ok1 := k.constant(k.x(0))
 	step, ok2 := k.constant(k.x(2))
-	if a, b := intsOf(first), intsOf(step); ok1 && ok2 && len(a) == 1 && len(b) == 1 && a[0] == 0 && b[0] == 1 {
+	if a, b := arith.Ints(first), arith.Ints(step); ok1 && ok2 && len(a) == 1 && len(b) == 1 && a[0] == 0 && b[0] == 1 {
 		k.marks[y] |= markRange
 	}
 	return one(y), nil
@@ -361,7 +400,7 @@ func linSpace(k *call) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(n) != 1 || n[0] < 1 || n[0] > maxComputed {
+	if len(n) != 1 || n[0] < 1 || n[0] > maxParts {
 		return nil, k.invalid("it has %v steps", n)
 	}
 	return tensorOp(2, func(k *call) (string, error) {
@@ -385,7 +424,7 @@ func random(op string) operator {
 	return tensorOp(1, func(k *call) (string, error) {
 		zero := onnx.ATensor("value", tensor.Of([]float32{0}, 1))
 		like := k.op("ConstantOfShape", []string{k.cast(k.x(0), tensor.Int64)}, zero)
-		y := k.last(op, []string{like}, onnx.AInt("dtype", int64(k.dtype("dtype", tensor.Float32))))
+		y := k.last(op, []string{like}, onnx.AInt("dtype", int64(k.DType("dtype", tensor.Float32))))
 		k.marks[y] |= markRandom
 		return y, nil
 	})
@@ -404,7 +443,7 @@ func oneHot(k *call) ([]value, error) {
 		if err != nil {
 			return "", err
 		}
-		axis, err := k.axis(k.int("axis", -1), len(rank)+1)
+		axis, err := k.axis(k.Int("axis", -1), len(rank)+1)
 		if err != nil {
 			return "", err
 		}
@@ -440,4 +479,14 @@ func roll(k *call) ([]value, error) {
 		}
 		return x, nil
 	})(k)
+}
+
+// nothing stands for what only sources of random numbers read.
+func nothing(outputs int) operator {
+	return func(*call) ([]value, error) { return make([]value, outputs), nil }
+}
+
+// invertPermutation is arithmetic on constants, and done before it comes here.
+func invertPermutation(k *call) ([]value, error) {
+	return nil, k.unsupportedf("the order of axes that it takes is not known before the network runs")
 }

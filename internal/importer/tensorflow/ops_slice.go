@@ -3,6 +3,7 @@ package tensorflow
 import (
 	"slices"
 
+	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -24,7 +25,7 @@ func sliceOperator(k *call) ([]value, error) {
 		begin, okB := k.constant(k.x(1))
 		size, okS := k.constant(k.x(2))
 		if okB && okS {
-			from, n := intsOf(begin), intsOf(size)
+			from, n := arith.Ints(begin), arith.Ints(size)
 			if len(from) != len(n) {
 				return "", k.invalid("it has %d beginnings and %d sizes", len(from), len(n))
 			}
@@ -46,7 +47,7 @@ func sliceOperator(k *call) ([]value, error) {
 		}
 		from, n := k.cast(k.x(1), tensor.Int64), k.cast(k.x(2), tensor.Int64)
 		end := k.op2("Add", from, n)
-		if !okS || slices.Contains(intsOf(size), -1) {
+		if !okS || slices.Contains(arith.Ints(size), -1) {
 			end = k.op("Where", []string{k.op2("Equal", n, k.b.Ints(-1)), k.b.Ints(farEnd), end})
 		}
 		return k.last("Slice", []string{k.x(0), from, end}), nil
@@ -64,7 +65,7 @@ type stride struct {
 // strides reads the masks: what becomes of each axis of the input, and where the
 // output has new axes of one.
 func (k *call) strides(entries, rank int) (axes []stride, added []int64, err error) {
-	mask := func(name string, i int) bool { return k.int(name, 0)>>i&1 != 0 }
+	mask := func(name string, i int) bool { return k.Int(name, 0)>>i&1 != 0 }
 	fresh := 0
 	for i := range entries {
 		if mask("new_axis_mask", i) && !mask("ellipsis_mask", i) {
@@ -145,7 +146,7 @@ func (k *call) sliceAxes(axes []stride) (string, error) {
 	}
 	begins, knowBegins := k.constant(k.x(1))
 	ends, knowEnds := k.constant(k.x(2))
-	b, e := intsOf(begins), intsOf(ends)
+	b, e := arith.Ints(begins), arith.Ints(ends)
 	var starts, stops, list, strides []int64
 	var dynamic []int
 	for i, a := range axes {
@@ -244,7 +245,7 @@ func gather(k *call) ([]value, error) {
 			}
 			axis = vs[0]
 		}
-		batch := k.int("batch_dims", 0)
+		batch := k.Int("batch_dims", 0)
 		if batch == 0 {
 			return k.last("Gather", []string{k.x(0), k.x(1)}, onnx.AInt("axis", axis)), nil
 		}
@@ -288,7 +289,7 @@ func reverse(k *call) ([]value, error) {
 
 func reverseSequence(k *call) ([]value, error) {
 	return tensorOp(2, func(k *call) (string, error) {
-		seq, batch := k.int("seq_dim", 0), k.int("batch_dim", 0)
+		seq, batch := k.Int("seq_dim", 0), k.Int("batch_dim", 0)
 		if seq+batch != 1 || seq < 0 || batch < 0 {
 			return "", k.unsupportedf("sequences along axis %d with the batch along %d are not supported", seq, batch)
 		}
@@ -319,7 +320,7 @@ func topK(k *call) ([]value, error) {
 	if err := k.need(1); err != nil {
 		return nil, err
 	}
-	n := k.b.Ints(k.int("k", 1))
+	n := k.b.Ints(k.Int("k", 1))
 	if k.Op == "TopKV2" {
 		n = k.op2("Reshape", k.cast(k.x(1), tensor.Int64), k.b.Ints(1))
 	}
@@ -340,7 +341,7 @@ func arg(op string) operator {
 			}
 		}
 		y := k.op(op, []string{k.x(0)}, onnx.AInt("axis", axis[0]), onnx.AInt("keepdims", 0))
-		return k.cast(y, k.dtype("output_type", tensor.Int64)), nil
+		return k.cast(y, k.DType("output_type", tensor.Int64)), nil
 	})
 }
 
@@ -348,7 +349,13 @@ func arg(op string) operator {
 func where(k *call) ([]value, error) {
 	return tensorOp(1, func(k *call) (string, error) {
 		x := k.cast(k.x(0), tensor.Bool)
-		return k.last("Transpose", []string{k.op("NonZero", []string{x})}, onnx.AInts("perm", 1, 0)), nil
+		shape, err := k.shapeOf(x)
+		if err != nil {
+			return "", err
+		}
+		places := k.op("NonZero", []string{x})
+		k.b.Declare(places, tensor.Int64, []onnx.Dim{onnx.Fixed(int64(len(shape))), {Value: -1}})
+		return k.last("Transpose", []string{places}, onnx.AInts("perm", 1, 0)), nil
 	})(k)
 }
 

@@ -9,15 +9,18 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/graphdef"
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
 // port is an input or an output of the network.
 type port struct {
 	name  string
-	ref   ref
+	ref   flow.Ref
 	dtype tensor.DType
 	shape []int64 // of an input, as a signature says it; nil: it does not
+	// guessed: nothing names it as an output.
+	guessed bool
 }
 
 // ports are those between which the network lies. Inputs that are not listed are
@@ -33,7 +36,7 @@ const (
 
 // ports finds the inputs and outputs: those that were asked for, else those of a
 // signature, else what nothing in the graph reads.
-func (c *converter) ports(main *scope) (ports, error) {
+func (c *converter) ports(main *flow.Scope) (ports, error) {
 	var p ports
 	sig, err := c.signature()
 	if err != nil {
@@ -65,21 +68,21 @@ func (c *converter) ports(main *scope) (ports, error) {
 		p.inputs = append(p.inputs, more...)
 	}
 	c.wanted = map[string]bool{}
-	var ends []*node
+	var ends []*flow.Node
 	for _, in := range p.inputs {
 		c.wanted[in.name] = true
-		ends = append(ends, in.ref.node)
+		ends = append(ends, in.ref.Node)
 	}
-	var refs []ref
+	var refs []flow.Ref
 	for _, o := range p.outputs {
 		refs = append(refs, o.ref)
 	}
-	main.reach = reachable(refs, ends...)
+	main.Reach = flow.Reachable(refs, ends...)
 	return p, nil
 }
 
-// signature chooses a signature: the one whose outputs were asked for, else
-// serving_default, else the first. It is nil where there is none, or where other
+// signature chooses a signature: the one that was asked for, or whose outputs
+// were, else serving_default, else the first. It is nil where there is none, or where other
 // tensors of the graph were asked for.
 func (c *converter) signature() (*graphdef.Signature, error) {
 	var names []string
@@ -97,14 +100,20 @@ func (c *converter) signature() (*graphdef.Signature, error) {
 		}
 		return cmp.Compare(a, b)
 	})
-	if len(names) == 0 {
+	if len(names) == 0 && c.opt.Signature == "" {
 		if c.model.saved && len(c.opt.Outputs) == 0 && len(c.definitions) > 0 {
 			return nil, stoa.Errorf(stoa.Unsupported, "%s: the SavedModel has no signature, so that nothing says what goes in and out: save it with one, as in tf.saved_model.save(model, folder, signatures=model.call.get_concrete_function(tf.TensorSpec(...)))", c.model.file)
 		}
 		return nil, nil
 	}
+	if want := c.opt.Signature; want != "" {
+		if !slices.Contains(names, want) {
+			return nil, stoa.Errorf(stoa.Invalid, "%s: it has no signature %q, but %s", c.model.file, want, cmp.Or(strings.Join(names, ", "), "none at all"))
+		}
+		names = []string{want}
+	}
 	if len(names) > 1 {
-		c.note("the file has the signatures %s; ask for outputs of another as %s:OUTPUT", strings.Join(names, ", "), names[1])
+		c.note("the file has the signatures %s; another is had with model.signature in stoa.yaml, or --signature %s", strings.Join(names, ", "), names[1])
 	}
 	if len(c.opt.Outputs) == 0 {
 		c.note("the network is that of the signature %s", names[0])
@@ -135,7 +144,7 @@ func (c *converter) restrict(name string, s *graphdef.Signature) *graphdef.Signa
 }
 
 // signed gives the ports of a signature, in the order of the graph.
-func (c *converter) signed(main *scope, s *graphdef.Signature) (ports, error) {
+func (c *converter) signed(main *flow.Scope, s *graphdef.Signature) (ports, error) {
 	var p ports
 	for side, infos := range []map[string]graphdef.Info{s.Inputs, s.Outputs} {
 		var list []port
@@ -144,7 +153,7 @@ func (c *converter) signed(main *scope, s *graphdef.Signature) (ports, error) {
 			if info.Name == "" {
 				return p, stoa.Errorf(stoa.Unsupported, "%s: %q of the signature is no plain tensor (a sparse or a composite one)", c.model.file, name)
 			}
-			r, err := c.ref(main, info.Name)
+			r, err := main.Ref(info.Name)
 			if err != nil {
 				return p, stoa.Errorf(stoa.Invalid, "%s: the signature's %q is %s", c.model.file, name, stoa.AsError(err).Msg)
 			}
@@ -160,12 +169,12 @@ func (c *converter) signed(main *scope, s *graphdef.Signature) (ports, error) {
 			p.outputs = list
 		}
 	}
-	at := map[*node]int{}
-	for i, n := range main.nodes {
+	at := map[*flow.Node]int{}
+	for i, n := range main.Nodes {
 		at[n] = i
 	}
 	order := func(a, b port) int {
-		return cmp.Or(cmp.Compare(at[a.ref.node], at[b.ref.node]), cmp.Compare(a.ref.out, b.ref.out))
+		return cmp.Or(cmp.Compare(at[a.ref.Node], at[b.ref.Node]), cmp.Compare(a.ref.Out, b.ref.Out))
 	}
 	slices.SortStableFunc(p.inputs, order)
 	slices.SortStableFunc(p.outputs, order)
@@ -173,10 +182,10 @@ func (c *converter) signed(main *scope, s *graphdef.Signature) (ports, error) {
 }
 
 // named finds tensors of the graph by name.
-func (c *converter) named(main *scope, names []string) ([]port, error) {
+func (c *converter) named(main *flow.Scope, names []string) ([]port, error) {
 	var out []port
 	for _, name := range names {
-		r, err := c.ref(main, strings.TrimPrefix(name, "^"))
+		r, err := main.Ref(strings.TrimPrefix(name, "^"))
 		if err != nil {
 			return nil, stoa.Errorf(stoa.Invalid, "%s: the network has no tensor %q", c.model.file, name)
 		}
@@ -187,27 +196,31 @@ func (c *converter) named(main *scope, names []string) ([]port, error) {
 
 // leaves gives what depends on an input and is read by nothing, apart from what
 // only training, saving and watching need.
-func (c *converter) leaves(main *scope) ([]port, error) {
-	read := map[*node]bool{}
-	for _, n := range main.nodes {
+func (c *converter) leaves(main *flow.Scope) ([]port, error) {
+	read := map[*flow.Node]bool{}
+	for _, n := range main.Nodes {
 		if !c.idle(n) {
-			for _, r := range n.inputs {
-				read[r.node] = true
+			for _, r := range n.In {
+				read[r.Node] = true
+			}
+			// Identities of a Switch are there to be waited for in a branch.
+			for _, m := range n.Control {
+				read[m] = read[m] || m.Op == "Identity" && m.Input(0).Node != nil && flow.IsSwitch(m.Input(0).Node)
 			}
 		}
 	}
 	var out, odd []port
-	for _, n := range main.nodes {
+	for _, n := range main.Nodes {
 		if read[n] || c.idle(n) || isSource(n) {
 			continue
 		}
-		reach := reachable([]ref{{n, 0}})
+		reach := flow.Reachable([]flow.Ref{{Node: n, Out: 0}})
 		fed, sound := false, true
 		for m := range reach {
 			fed = fed || isInput(m)
 			sound = sound && (c.ops[m.Op] != nil || c.definition(m.Op) != nil)
 		}
-		switch p := (port{name: n.Name, ref: ref{n, 0}}); {
+		switch p := (port{name: n.Name, ref: flow.Ref{Node: n}, guessed: true}); {
 		case !fed:
 		case sound:
 			out = append(out, p)
@@ -243,16 +256,16 @@ func portNames(ps []port) string {
 }
 
 // isInput tells whether a node stands for what a caller gives.
-func isInput(n *node) bool {
+func isInput(n *flow.Node) bool {
 	switch n.Op {
-	case "Placeholder", "PlaceholderV2", "PlaceholderWithDefault", "IteratorGetNext", opArg:
+	case "Placeholder", "PlaceholderV2", "PlaceholderWithDefault", "IteratorGetNext", flow.OpArg:
 		return true
 	}
 	return false
 }
 
 // isSource tells whether a node computes nothing of anything.
-func isSource(n *node) bool {
+func isSource(n *flow.Node) bool {
 	switch n.Op {
 	case "Const", "VariableV2", "Variable", "VarHandleOp", "NoOp", "AutoReloadVariable":
 		return true
@@ -261,7 +274,7 @@ func isSource(n *node) bool {
 }
 
 // idle tells whether a node is there for training, saving or watching only.
-func (c *converter) idle(n *node) bool {
+func (c *converter) idle(n *flow.Node) bool {
 	if c.model.vars != nil {
 		first, _, _ := strings.Cut(n.Name, "/")
 		for _, p := range []string{"gradients", "save", "report_uninitialized", "init", "train"} {

@@ -14,6 +14,7 @@ import (
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/bundle"
 	"github.com/stoa-project/stoa/internal/format/graphdef"
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 )
@@ -92,15 +93,16 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	if net.Model, err = c.root.Model(); err != nil {
 		return nil, err
 	}
+	net.Mapped = c.root.Mapped()
 	c.dropUnused(net.Model)
 	return net, nil
 }
 
 func newConverter(m *model, opt importer.Options) *converter {
 	c := &converter{
-		model: m, opt: opt, ops: operators(), root: build.New("tensorflow"), layers: map[string]int{}, counted: map[*node]bool{},
-		notes: map[string]bool{}, known: map[string]bool{}, scopes: map[string]*scope{}, constants: map[*graphdef.Tensor]string{},
-		transposed: map[string]string{}, marks: map[string]mark{},
+		model: m, opt: opt, ops: operators(), root: build.New("tensorflow"), layers: map[string]int{}, counted: map[*flow.Node]bool{},
+		notes: map[string]bool{}, known: map[string]bool{}, scopes: map[string]*flow.Scope{}, constants: map[*graphdef.Tensor]string{},
+		transposed: map[string]string{}, marks: map[string]mark{}, sizeOf: map[string]string{},
 	}
 	c.budget = 8*m.size + 64<<20
 	return c

@@ -6,6 +6,7 @@ import (
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/bundle"
 	"github.com/stoa-project/stoa/internal/format/graphdef"
+	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
@@ -100,28 +101,28 @@ func (v *variables) value(key string) (tensor.Tensor, error) {
 
 // restored finds which key the graph itself reads into which variable: by nodes
 // that assign what RestoreV2 gives, in the graph and in functions that it calls.
-func (c *converter) restored(main *scope) map[string]string {
+func (c *converter) restored(main *flow.Scope) map[string]string {
 	out := map[string]string{}
-	for _, n := range main.nodes {
+	for _, n := range main.Nodes {
 		switch {
 		case isAssign(n):
-			if key, ok := restoreKey(n.input(1)); ok {
-				if v := through(n.input(0)).node; v != nil {
+			if key, ok := restoreKey(n.Input(1)); ok {
+				if v := flow.Through(n.Input(0)).Node; v != nil {
 					out[v.Name] = key
 				}
 			}
 		case isCall(n):
-			fn := c.function(n.funcName("f"))
+			fn := c.function(n.FuncName("f"))
 			if fn == nil {
 				continue
 			}
-			for _, a := range fn.nodes {
-				arg := through(a.input(0)).node
-				if !isAssign(a) || arg == nil || arg.Op != opArg {
+			for _, a := range fn.Nodes {
+				arg := flow.Through(a.Input(0)).Node
+				if !isAssign(a) || arg == nil || arg.Op != flow.OpArg {
 					continue
 				}
-				if key, ok := restoreKey(a.input(1)); ok {
-					if v := through(n.input(arg.arg)).node; v != nil {
+				if key, ok := restoreKey(a.Input(1)); ok {
+					if v := flow.Through(n.Input(arg.Arg)).Node; v != nil {
 						out[v.Name] = key
 					}
 				}
@@ -131,25 +132,25 @@ func (c *converter) restored(main *scope) map[string]string {
 	return out
 }
 
-func isAssign(n *node) bool {
+func isAssign(n *flow.Node) bool {
 	return n.Op == "Assign" || n.Op == "AssignVariableOp"
 }
 
-func isCall(n *node) bool { return n.Op == "StatefulPartitionedCall" || n.Op == "PartitionedCall" }
+func isCall(n *flow.Node) bool { return n.Op == "StatefulPartitionedCall" || n.Op == "PartitionedCall" }
 
 // restoreKey gives the name under which a value is restored.
-func restoreKey(r ref) (string, bool) {
-	r = through(r)
-	if r.node == nil || r.node.Op != "RestoreV2" && r.node.Op != "RestoreSlice" && r.node.Op != "Restore" {
+func restoreKey(r flow.Ref) (string, bool) {
+	r = flow.Through(r)
+	if r.Node == nil || r.Node.Op != "RestoreV2" && r.Node.Op != "RestoreSlice" && r.Node.Op != "Restore" {
 		return "", false
 	}
-	names := through(r.node.input(1)).node
+	names := flow.Through(r.Node.Input(1)).Node
 	if names == nil || names.Op != "Const" {
 		return "", false
 	}
 	a := names.Attrs["value"]
-	if a == nil || a.Tensor == nil || r.out < 0 || r.out >= len(a.Tensor.Strings) {
+	if a == nil || a.Tensor == nil || r.Out < 0 || r.Out >= len(a.Tensor.Strings) {
 		return "", false
 	}
-	return string(a.Tensor.Strings[r.out]), true
+	return string(a.Tensor.Strings[r.Out]), true
 }

@@ -25,7 +25,6 @@ func createOps() map[string]operator {
 		"linspace":      {"start end steps dtype", linspace},
 		"eye":           {"n m dtype", eye},
 		"tensor":        {"data dtype requires_grad", tensorOf},
-		"as_tensor":     {"data dtype", tensorOf},
 		"fill_diagonal": {"self value wrap", fillDiagonal},
 	}
 	for name, v := range map[string]value{"zeros": 0.0, "ones": 1.0, "empty": 0.0} {

@@ -15,6 +15,9 @@ func (c *converter) callOp(name string, args []value, kwargs map[string]value) v
 	if inPlace {
 		base = strings.TrimSuffix(name, "_")
 	}
+	if plain, ok := aliases[base]; ok {
+		base = plain
+	}
 	if v, ok := c.structural(name, args, kwargs); ok {
 		return v
 	}

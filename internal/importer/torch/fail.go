@@ -19,10 +19,11 @@ type failure struct {
 // demand is what the code asks of an input whose type or shape nobody told.
 type demand struct {
 	input int
-	ranks []int         // that it may have, the likeliest first
-	dims  map[int]int64 // sizes by axis
-	whole bool          // it must be whole numbers
-	names []string      // what its dimensions are
+	ranks []int          // that it may have, the likeliest first
+	dims  map[int]int64  // sizes by axis
+	same  map[int]string // the names of dimensions that axes are the same as
+	whole bool           // it must be whole numbers
+	names []string       // what its dimensions are
 }
 
 // fail ends it for good.

@@ -291,5 +291,25 @@ func (c *converter) compare(op string, a, b value) bool {
 			c.contradict("the code decides by the size of an input")
 		}
 	}
+	if op == "eq" && !out[0] || op == "ne" && out[0] {
+		c.unequal[0], c.unequal[1] = a, b
+	}
 	return out[0]
+}
+
+// refused is what the code raises where it does not take its input. The last two
+// sizes that were not the same are likely why.
+func (c *converter) refused(msg string) {
+	a, b := c.unequal[0], c.unequal[1]
+	c.unify(a, b)
+	for _, p := range [][2]value{{a, b}, {b, a}} {
+		x, free := p[0].(*num)
+		n, known := p[1].(int64)
+		if i, axis, ok := 0, 0, false; free && known && n > 0 {
+			if i, axis, ok = c.inputDim(x); ok {
+				c.demand(demand{input: i, dims: map[int]int64{axis: n}})
+			}
+		}
+	}
+	c.contradict("the code refuses such an input: %.300s", msg)
 }

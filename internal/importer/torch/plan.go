@@ -45,7 +45,8 @@ type spec struct {
 	dims  []int64 // -1: free; nil: not known
 	names []string
 	told  bool
-	ranks []int // those that may still be tried
+	ranks []int          // those that may still be tried
+	same  map[int]string // axes that are the same as another input's, by its name
 }
 
 // trial says which sizes are tried for what is free.
@@ -214,6 +215,15 @@ func learn(specs []spec, d demand) bool {
 		return true
 	}
 	changed := false
+	for axis, name := range d.same {
+		if s.same[axis] != name {
+			s.same = maps.Clone(s.same)
+			if s.same == nil {
+				s.same = map[int]string{}
+			}
+			s.same[axis], changed = name, true
+		}
+	}
 	for axis, n := range d.dims {
 		if axis < len(s.dims) && s.dims[axis] < 0 {
 			s.dims[axis], changed = n, true
@@ -418,13 +428,15 @@ func (c *converter) inputOf(name string, t torchscript.Expr, specs []spec, tr tr
 }
 
 // The sizes that are tried: of the batch, and of others by what they are. They
-// have no factor in common, unless they are to be even.
+// lie far apart, so that they differ after many halvings too, and have no factor
+// in common, unless they are to be even.
 var (
-	batchSizes = [probes]int64{2, 3, 5}
-	oddSizes   = [][probes]int64{{203, 257, 311}, {227, 281, 199}, {211, 263, 347}, {229, 307, 241}, {233, 197, 269}, {271, 223, 317}}
-	evenSizes  = [][probes]int64{{192, 256, 320}, {256, 320, 448}, {320, 192, 256}, {448, 256, 192}, {384, 448, 256}, {192, 320, 384}}
-	textSizes  = [][probes]int64{{7, 11, 13}, {17, 9, 19}, {23, 15, 10}, {14, 21, 25}, {26, 27, 22}, {29, 6, 31}}
-	manySizes  = [][probes]int64{{37, 41, 43}, {47, 53, 59}, {61, 67, 71}, {73, 79, 83}, {89, 97, 101}, {103, 107, 109}}
+	batchSizes = [probes]int64{2, 3, 5, 9}
+	oddSizes   = [][probes]int64{{203, 509, 1013, 419}, {227, 541, 1051, 397}, {211, 523, 1031, 431}, {229, 557, 1103, 389}, {233, 571, 1061, 401}, {271, 587, 1009, 443}}
+	evenSizes  = [][probes]int64{{192, 512, 1088, 384}, {256, 640, 1216, 448}, {320, 576, 1152, 384}, {256, 512, 1280, 448}, {192, 640, 1088, 512}, {320, 704, 1216, 576}}
+	textSizes  = [][probes]int64{{7, 19, 41, 12}, {9, 22, 47, 13}, {10, 17, 43, 31}, {14, 25, 37, 11}, {8, 27, 53, 15}, {6, 29, 59, 21}}
+	shortSizes = [][probes]int64{{3, 5, 7, 8}, {4, 6, 9, 5}, {5, 3, 8, 6}, {6, 9, 4, 7}, {7, 4, 6, 10}, {8, 10, 3, 4}}
+	manySizes  = [][probes]int64{{37, 141, 343, 59}, {47, 153, 359, 61}, {61, 167, 371, 83}, {73, 179, 383, 97}, {89, 197, 401, 101}, {103, 207, 409, 113}}
 )
 
 func (c *converter) makeInput(name string, specs []spec, t trial) value {
@@ -464,6 +476,15 @@ func (c *converter) makeInput(name string, specs []spec, t trial) value {
 // freeDim names a free dimension and gives the sizes that are tried for it.
 func (c *converter) freeDim(at, axis int, s spec, t trial) (*num, onnx.Dim) {
 	name := s.names[axis]
+	if same, ok := s.same[axis]; ok {
+		for _, in := range c.inputs[:at] {
+			for i, d := range in.dims {
+				if d.Param == same {
+					return in.free[i], d
+				}
+			}
+		}
+	}
 	if name == "batch" {
 		return &num{n: batchSizes}, onnx.Named(name)
 	}
@@ -471,6 +492,9 @@ func (c *converter) freeDim(at, axis int, s spec, t trial) (*num, onnx.Dim) {
 	switch {
 	case s.dtype == tensor.Int64 || len(s.dims) == 3 && s.names[1] == "length":
 		table = textSizes
+		if t.even {
+			table = shortSizes
+		}
 	case len(s.dims) == 2 || name == "channels" || name == "features":
 		table = manySizes
 	case t.even:
@@ -536,7 +560,7 @@ func (p *plan) advise(err error, specs []spec) error {
 	if len(open) == 0 {
 		return err
 	}
-	return stoa.Wrap(stoa.KindOf(err), err, "%s. Files of TorchScript do not say what shape their inputs have, and it could not be found out: give it, with -1 for what is free, as in model.shapes in stoa.yaml or --shape %s=1,3,224,224",
+	return stoa.Errorf(stoa.KindOf(err), "%s. Files of TorchScript do not say what shape their inputs have, and it could not be found out: give it, with -1 for what is free, as in model.shapes in stoa.yaml or --shape %s=1,3,224,224",
 		stoa.AsError(err).Msg, open[0])
 }
 

@@ -53,7 +53,7 @@ func (c *converter) structural(name string, args []value, kwargs map[string]valu
 	switch name {
 	case "prim.RaiseException":
 		msg, _ := at(0).(string)
-		c.contradict("the code refuses such an input: %.300s", msg)
+		c.refused(msg)
 	case "__is__", "__isnot__":
 		a, b := at(0), at(1)
 		if _, ok := a.(unknown); ok && b != nil {
@@ -379,6 +379,8 @@ func (c *converter) textOp(s, name string, args []value) (value, bool) {
 		return strings.ToUpper(s), true
 	case "strip":
 		return strings.TrimSpace(s), true
+	case "find":
+		return int64(strings.Index(s, text(1))), true
 	case "startswith":
 		return strings.HasPrefix(s, text(1)), true
 	case "endswith":

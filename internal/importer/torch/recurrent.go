@@ -106,6 +106,10 @@ func (c *converter) initial(a *args, i, n int) []*ten {
 		batch = c.shape(x)[0]
 	}
 	s := c.shape(t)
+	if len(s) == 3 {
+		c.require(t, 0, int64(n))
+		c.unify(s[1], batch)
+	}
 	if len(s) != 3 || s[0] != int64(n) || !c.compareEach(s[1], batch) {
 		c.contradict("a state of %s does not fit %d layers and an input of %s", c.shapeText(t), n, c.shapeText(x))
 	}

@@ -39,7 +39,7 @@ type (
 
 // probes is how many sizes of each free dimension are followed at once. What is
 // the same for all of them does not depend on the dimension.
-const probes = 3
+const probes = 4
 
 // num is a number that depends on the sizes of inputs. A number that does not is
 // a plain int64 or float64.
