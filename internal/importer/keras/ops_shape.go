@@ -266,7 +266,7 @@ func take(c *converter, l *layer, in call) (value, error) {
 	}
 	index := args[1].name
 	if index == "" {
-		t, ok := array(args[1].konst)
+		t, ok := kerasfile.Array(args[1].konst)
 		if !ok {
 			return value{}, c.refuse(l, "its places are not supported")
 		}
