@@ -50,7 +50,7 @@ func (k *call) sizesFromInputs() error {
 		lists[name] = vs
 	}
 	n := *k.Node
-	n.Node = n.Node.With(lists)
+	n.Node = n.With(lists)
 	k.Node = &n
 	return nil
 }
