@@ -81,39 +81,63 @@ func inferGatherND(x *inference) error {
 	return nil
 }
 
-// inferEinsum reads the sizes of the letters off the inputs. An equation with an
-// ellipsis stays open.
+// inferEinsum reads the sizes of the letters off the inputs.
 func inferEinsum(x *inference) error {
 	x.set(0, x.input(0).dtype, nil)
 	equation := strings.ReplaceAll(x.node.Str("equation"), " ", "")
 	left, right, explicit := strings.Cut(equation, "->")
 	terms := strings.Split(left, ",")
-	if !explicit || strings.Contains(equation, ".") || len(terms) != len(x.in) {
+	if !explicit || len(terms) != len(x.in) {
+		return nil
+	}
+	dots := 0
+	for i, term := range terms {
+		if x.in[i].shape == nil {
+			return nil
+		}
+		if strings.Contains(term, "...") {
+			dots = max(dots, len(x.in[i].shape)-len(term)+len("..."))
+		}
+	}
+	if dots > maxRank {
 		return nil
 	}
 	sizes := map[rune]Dim{}
 	for i, term := range terms {
 		shape := x.in[i].shape
-		if shape == nil {
-			return nil
+		letters := spellDots(term, len(shape)-len(term)+len("..."))
+		if len(shape) != len(letters) {
+			return mismatch("%q names %d axes of input %d, which has %d", term, len(letters), i, len(shape))
 		}
-		if len(shape) != len(term) {
-			return mismatch("%q names %d axes of input %d, which has %d", term, len(term), i, len(shape))
-		}
-		for k, letter := range term {
-			if have, ok := sizes[letter]; !ok || !have.Known() {
+		for k, letter := range letters {
+			if have, ok := sizes[letter]; !ok || !have.Known() || have.Value == 1 {
 				sizes[letter] = shape[k]
 			}
 		}
 	}
-	out := make([]Dim, 0, len(right))
-	for _, letter := range right {
+	var out []Dim
+	for _, letter := range spellDots(right, dots) {
 		d, ok := sizes[letter]
 		if !ok {
 			return mismatch("the output names %q, which no input has", string(letter))
 		}
 		out = append(out, d)
 	}
-	x.set(0, x.input(0).dtype, out)
+	x.set(0, x.input(0).dtype, append([]Dim{}, out...))
 	return nil
+}
+
+// spellDots gives the letters of a term, with as many letters of their own in
+// the place of the dots. They count from the last axis that the dots stand for,
+// since those of several terms are laid over one another as in broadcasting.
+func spellDots(term string, dots int) []rune {
+	before, behind, found := strings.Cut(term, "...")
+	out := []rune(before)
+	if found {
+		const private = '\uE000' // no letter of an equation
+		for i := range max(dots, 0) {
+			out = append(out, private+rune(dots-i))
+		}
+	}
+	return append(out, []rune(behind)...)
 }

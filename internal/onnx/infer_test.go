@@ -24,6 +24,7 @@ func TestInfer(t *testing.T) {
 		{"global", x, []*Node{node("GlobalAveragePool", "x", "y")}, nil, "Nx4x1x1"},
 		{"one hot", flat, []*Node{node("OneHot", "x depth off", "y", AInt("axis", 1))}, []*Tensor{i64("depth", 7), f32("off", []int64{2}, 0, 1)}, "Nx7x12"},
 		{"gather places", x, []*Node{node("GatherND", "x i", "y")}, []*Tensor{NewTensor("i", tensor.Of([]int64{0, 1, 0, 2, 0, 3}, 3, 2))}, "3x10xW"},
+		{"einsum with dots", x, []*Node{node("Einsum", "x w", "y", AStr("equation", "...ij,kj->...ki"))}, []*Tensor{f32("w", []int64{2, 1}, 1, 2)}, "Nx4x2x10"},
 		{"einsum", flat, []*Node{node("Einsum", "x w", "y", AStr("equation", "bi, io -> bo"))}, []*Tensor{f32("w", []int64{12, 3}, make([]float32, 36)...)}, "Nx3"},
 		{"flatten", value("x", Named("N"), Fixed(4), Fixed(3)), []*Node{node("Flatten", "x", "y")}, nil, "Nx12"},
 		{"gemm", flat, []*Node{node("Gemm", "x w", "y", AInt("transB", 1))}, []*Tensor{f32("w", []int64{2, 12}, make([]float32, 24)...)}, "Nx2"},

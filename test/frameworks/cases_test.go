@@ -118,7 +118,7 @@ func TestCases(t *testing.T) {
 func allJobs(t testing.TB) []job {
 	t.Helper()
 	var jobs []job
-	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "pytorch", "tensorflow", "torch7"} {
+	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "pytorch", "tensorflow", "theano", "torch7"} {
 		files, err := filepath.Glob(filepath.Join(assets, framework, "*", "meta.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -191,7 +191,7 @@ func (c metaCase) job(dir string) (job, error) {
 		j.want[out.Name] = a
 	}
 	j.fitTensorFlow()
-	return j.keras(), nil
+	return j.keras().theano(), nil
 }
 
 // layer is a network of one layer or a few, with arrays by Caffe itself.

@@ -1,8 +1,11 @@
 package cntk
 
 import (
+	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -132,6 +135,104 @@ func FuzzImport(f *testing.F) {
 				continue
 			}
 			_ = im.Close()
+		}
+	})
+}
+
+// mutator changes values within a dictionary, so that a file stays one and what
+// it says makes no sense.
+type mutator struct {
+	r       *rand.Rand
+	strings []string
+	leaves  int
+	target  int
+}
+
+func (m *mutator) change(v any) any {
+	switch v := v.(type) {
+	case dict:
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			v[k] = m.change(v[k])
+		}
+		return v
+	case list:
+		for i := range v {
+			v[i] = m.change(v[i])
+		}
+		if m.hit() && len(v) > 0 {
+			return v[:m.r.IntN(len(v))]
+		}
+		return v
+	case *array:
+		if v.shape = m.sizes(v.shape); m.hit() {
+			v.data = v.data[:len(v.data)/2]
+		}
+		return v
+	}
+	if s, ok := v.(string); ok {
+		m.strings = append(m.strings, s)
+	}
+	if !m.hit() {
+		return v
+	}
+	return m.other(v)
+}
+
+func (m *mutator) other(v any) any {
+	numbers := []int64{-1, 0, 1, 2, 3, 7, 37, 44, 57, 70, 1 << 20, 1 << 31, -1 << 40, axisDynamic, axisAllStatic}
+	n := numbers[m.r.IntN(len(numbers))]
+	switch v := v.(type) {
+	case string:
+		return m.strings[m.r.IntN(len(m.strings))]
+	case bool:
+		return !v
+	case sizes:
+		return m.sizes(append(v, n))
+	case axis:
+		return axis{n, v.name}
+	case float64:
+		return float64(n)
+	}
+	return n
+}
+
+func (m *mutator) sizes(s sizes) sizes {
+	if !m.hit() || len(s) == 0 {
+		return s
+	}
+	out := slices.Clone(s)
+	out[m.r.IntN(len(out))] = []int64{0, 1, 2, -1, dimFree, 1 << 33}[m.r.IntN(6)]
+	return out
+}
+
+// hit tells whether a value is to change.
+func (m *mutator) hit() bool { m.leaves++; return m.leaves == m.target }
+
+func FuzzNetwork(f *testing.F) {
+	all, err := filepath.Glob("../../../test/operators/cntk/*/model.dnn")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i := range all {
+		f.Add(uint16(i), uint16(i*37), uint64(i))
+	}
+	f.Fuzz(func(t *testing.T, which, target uint16, seed uint64) {
+		data, err := os.ReadFile(all[int(which)%len(all)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, shapes := range []map[string][]int64{nil, {"x": {-1, -1, 3}}} {
+			d := decoder{}
+			top, err := d.dictionary(data, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := &mutator{r: rand.New(rand.NewPCG(seed, 1)), target: int(target) % (8 * d.values)}
+			top, _ = m.change(top).(dict)
+			job := importer.Job{Candidate: importer.Candidate{Files: []string{"model.dnn"}}, Options: importer.Options{Shapes: shapes}}
+			if _, err := networkOf(t.Context(), job, top, len(data)); err != nil && stoa.AsError(err).Kind == stoa.Internal {
+				t.Errorf("%s: %v", all[int(which)%len(all)], err)
+			}
 		}
 	})
 }

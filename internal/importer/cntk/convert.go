@@ -254,7 +254,9 @@ func (c *converter) convert(f *function) error {
 		c.values[ref{f: f}] = v
 		return nil
 	}
+	before := c.b.From(opName(f))
 	out, err := op.make(c, f, in)
+	c.b.From(before)
 	if err == nil {
 		err = c.b.Err()
 	}

@@ -389,7 +389,12 @@ func (c *converter) guess(l *loop, r ref, seen map[*function]bool, depth int) []
 	if err != nil || len(needs) == 0 {
 		return nil
 	}
-	at := func(i int) []int64 { return c.guess(l, needs[i], seen, depth+1) }
+	at := func(i int) []int64 {
+		if i >= len(needs) {
+			return nil
+		}
+		return c.guess(l, needs[i], seen, depth+1)
+	}
 	switch r.f.op {
 	case 19, 20, 21, 22, 23, 24, 25, 26, 27, 41, 42, 52, 69:
 		var out []int64
@@ -406,7 +411,7 @@ func (c *converter) guess(l *loop, r ref, seen map[*function]bool, depth int) []
 		}
 		dims, ok := c.known(w)
 		made := int(r.f.attrs.int("outputRank", 1))
-		if !ok || made > len(dims) || len(dims) == 0 {
+		if !ok || made < 0 || made > len(dims) || len(dims) == 0 {
 			return nil
 		}
 		if r.f.op == 32 {

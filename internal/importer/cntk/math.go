@@ -326,5 +326,7 @@ func (c *converter) eyeLike(f *function, in []value) (value, error) {
 	if in[0].rank+c.lead(in[0]) != 2 {
 		return in[0], c.refuse(f, "its input is no matrix")
 	}
-	return in[0].like(c.op(f, "EyeLike", []string{in[0].name}, onnx.AInt("dtype", 1))), nil
+	y := c.op(f, "EyeLike", []string{in[0].name}, onnx.AInt("dtype", 1))
+	c.b.Declare(y, tensor.Float32, c.shape(in[0]))
+	return in[0].like(y), nil
 }

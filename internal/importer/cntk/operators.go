@@ -261,7 +261,7 @@ func (c *converter) layout(groups [][]*function, out []result) error {
 	}
 	c.batch = true
 	asked := false
-	for v := range inputs {
+	for v := range inputs { // in any order: all that matters is whether there is one
 		if _, seq := dynamic(v); seq == "" {
 			continue
 		}
@@ -273,6 +273,15 @@ func (c *converter) layout(groups [][]*function, out []result) error {
 		c.note("the sequences of a batch must be of the same length")
 	} else if !c.batch {
 		c.note("the network takes one sequence; give a shape such as batch x sequence x features, as in -1,-1,n, for it to take a batch of them")
+	}
+	// Inputs first, so that no parameter takes the name of one.
+	for _, v := range c.net.inputs {
+		if !inputs[v] {
+			continue
+		}
+		if _, err := c.get(ref{v: v}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -243,9 +243,11 @@ func (c *converter) evaluate(e *env, n *flow.Node) error {
 	}
 	k.evenHalves()
 	out := k.computed()
+	before := e.b.From(n.Op)
 	if out == nil {
 		out, err = f(k)
 	}
+	e.b.From(before)
 	if err == nil {
 		err = c.root.Err()
 	}

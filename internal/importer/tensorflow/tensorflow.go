@@ -91,6 +91,7 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	if net.Model, err = c.root.Model(); err != nil {
 		return nil, err
 	}
+	net.Mapped = c.root.Mapped()
 	c.dropUnused(net.Model)
 	return net, nil
 }

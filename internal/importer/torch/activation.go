@@ -49,15 +49,11 @@ func activations() map[string]operator {
 		"_log_softmax": {"self dim half_to_float", softmax("LogSoftmax")},
 		"logit":        {"self eps", logit},
 	}
-	for _, name := range []string{"feature_dropout", "alpha_dropout", "feature_alpha_dropout"} {
-		out[name] = out["dropout"]
-	}
-	out["special_softmax"], out["special_log_softmax"] = out["softmax"], out["log_softmax"]
 	return out
 }
 
 func dropout(c *converter, a *args) value {
-	if a.bool("train", false) {
+	if a.bool("train", false) && a.float("p", 0.5) > 0 {
 		c.note("dropout was on when the network was saved; it is left out, as after eval()")
 	}
 	return a.ten("input")

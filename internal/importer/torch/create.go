@@ -25,7 +25,6 @@ func createOps() map[string]operator {
 		"linspace":      {"start end steps dtype", linspace},
 		"eye":           {"n m dtype", eye},
 		"tensor":        {"data dtype requires_grad", tensorOf},
-		"as_tensor":     {"data dtype", tensorOf},
 		"fill_diagonal": {"self value wrap", fillDiagonal},
 	}
 	for name, v := range map[string]value{"zeros": 0.0, "ones": 1.0, "empty": 0.0} {
@@ -252,7 +251,7 @@ func (c *converter) listTensor(flat, shape []value, t tensor.DType) value {
 		}
 		dims := make([]int64, len(shape))
 		for i, d := range shape {
-			dims[i] = d.(int64)
+			dims[i] = c.lift(d).n[0]
 		}
 		if n, err := tensor.Elements(dims); err != nil || n != int64(len(vs)) {
 			c.contradict("lists of different lengths make no tensor")

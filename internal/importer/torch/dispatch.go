@@ -2,6 +2,7 @@ package torch
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stoa-project/stoa"
@@ -14,6 +15,9 @@ func (c *converter) callOp(name string, args []value, kwargs map[string]value) v
 	inPlace := strings.HasSuffix(name, "_") && !strings.HasSuffix(name, "__")
 	if inPlace {
 		base = strings.TrimSuffix(name, "_")
+	}
+	if plain, ok := aliases[base]; ok {
+		base = plain
 	}
 	if v, ok := c.structural(name, args, kwargs); ok {
 		return v
@@ -59,12 +63,7 @@ func (c *converter) unsupport(op, why string) {
 	if c.path != "" {
 		text += " (module " + c.path + ")"
 	}
-	for _, old := range c.unsupported {
-		if old == text {
-			return
-		}
-	}
-	if len(c.unsupported) < 1000 {
+	if len(c.unsupported) < 1000 && !slices.Contains(c.unsupported, text) {
 		c.unsupported = append(c.unsupported, text)
 	}
 }

@@ -11,18 +11,20 @@ import (
 // failure ends the interpretation; it travels as a panic from wherever it
 // happens to run, which returns it as an error.
 type failure struct {
-	err  error
-	size bool    // it may be due to the sizes that were tried
-	want *demand // or to what was assumed of an input
+	err     error
+	decided bool    // the code decides by a size
+	size    bool    // it may be due to the sizes that were tried
+	want    *demand // or to what was assumed of an input
 }
 
 // demand is what the code asks of an input whose type or shape nobody told.
 type demand struct {
 	input int
-	ranks []int         // that it may have, the likeliest first
-	dims  map[int]int64 // sizes by axis
-	whole bool          // it must be whole numbers
-	names []string      // what its dimensions are
+	ranks []int          // that it may have, the likeliest first
+	dims  map[int]int64  // sizes by axis
+	same  map[int]string // the names of dimensions that axes are the same as
+	whole bool           // it must be whole numbers
+	names []string       // what its dimensions are
 }
 
 // fail ends it for good.

@@ -31,12 +31,13 @@ type converter struct {
 		file string
 		line int
 	}
-	path   string // of the module whose method runs
-	opName string // of the operator in hand
-	self   []string
-	steps  int
-	depth  int
-	done   func() error // whether the caller has given up
+	path    string // of the module whose method runs
+	opName  string // of the operator in hand
+	self    []string
+	steps   int
+	depth   int
+	unequal [2]value     // the last two numbers that were compared and differed
+	done    func() error // whether the caller has given up
 
 	layers      map[string]int
 	unsupported []string
@@ -100,6 +101,7 @@ func (c *converter) misfit(node *onnx.Node, p int, err error) {
 			if x == y || x == 1 || y == 1 {
 				continue
 			}
+			c.unify(c.dim(&ten{name: node.Inputs[0]}, -i), c.dim(&ten{name: node.Inputs[1]}, -i))
 			if c.b.Initializer(node.Inputs[1]) != nil {
 				c.require(&ten{name: node.Inputs[0]}, len(a)-i, y)
 			}
@@ -131,6 +133,25 @@ func (c *converter) require(x *ten, i int, n int64) {
 	c.contradict("a tensor of %s should have %d at axis %d", c.shapeText(x), n, i)
 }
 
+// unify asks that two free dimensions of inputs be the same, where two sizes are
+// that and differ.
+func (c *converter) unify(a, b value) {
+	x, ok := a.(*num)
+	y, ok2 := b.(*num)
+	if !ok || !ok2 || x.n == y.n {
+		return
+	}
+	i, axis, ok := c.inputDim(x)
+	j, other, ok2 := c.inputDim(y)
+	if !ok || !ok2 {
+		return
+	}
+	if i > j {
+		i, axis, j, other = j, other, i, axis
+	}
+	c.demand(demand{input: j, same: map[int]string{other: c.inputs[i].dims[axis].Param}})
+}
+
 // inputDim finds the free dimension of an input that a number is.
 func (c *converter) inputDim(v *num) (input, axis int, ok bool) {
 	if v.float {
@@ -154,6 +175,9 @@ func (c *converter) nameOf(v any) string {
 	case string:
 		return x
 	case *ten:
+		if x == nil {
+			return ""
+		}
 		return c.use(x)
 	}
 	c.fail(stoa.Invalid, "a %s stands where a tensor should", kindOf(v))
@@ -163,7 +187,7 @@ func (c *converter) nameOf(v any) string {
 // use gives a tensor's name, after what happened to those that it is a part of.
 func (c *converter) use(t *ten) string {
 	if t.blank > 0 {
-		c.demand(demand{input: t.blank - 1})
+		c.demand(demand{input: t.blank - 1, ranks: c.ranksByModule()})
 	}
 	if t.name == "" {
 		t.name = c.scalarTensor(t.dtype, t.scalar)
@@ -359,7 +383,7 @@ func (c *converter) declare(x *ten, t tensor.DType, shape []value) *ten {
 			dims[i] = onnx.Dim{Value: -1}
 			if n, ok := v.(int64); ok {
 				dims[i] = onnx.Fixed(n)
-			} else if at, axis, ok := c.inputDim(v.(*num)); ok {
+			} else if at, axis, ok := c.inputDim(c.lift(v)); ok {
 				dims[i] = c.inputs[at].dims[axis]
 			}
 		}

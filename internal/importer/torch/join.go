@@ -17,11 +17,10 @@ func joinOps() map[string]operator {
 			ts := a.tens("tensors")
 			return c.concat(ts, min(1, c.rank(ts[0])-1))
 		}},
-		"vstack":           {"tensors", func(c *converter, a *args) value { return c.concat(a.tens("tensors"), 0) }},
-		"split":            {"self split_size dim", split},
-		"split_with_sizes": {"self split_size dim", split},
-		"chunk":            {"self chunks dim", chunk},
-		"tensor_split":     {"self chunks dim", tensorSplit},
+		"vstack":       {"tensors", func(c *converter, a *args) value { return c.concat(a.tens("tensors"), 0) }},
+		"split":        {"self split_size dim", split},
+		"chunk":        {"self chunks dim", chunk},
+		"tensor_split": {"self chunks dim", tensorSplit},
 		"unbind": {"self dim", func(c *converter, a *args) value {
 			x := a.ten("self")
 			return &list{c.unbind(x, a.axis("dim", c.rank(x), 0))}
@@ -38,15 +37,13 @@ func joinOps() map[string]operator {
 		"fill":              {"self value", fill},
 		"zero":              {"self", fill},
 	}
-	for _, name := range []string{"cat", "concat", "concatenate"} {
-		out[name] = operator{"tensors dim", func(c *converter, a *args) value {
-			ts := a.tens("tensors")
-			if len(ts) == 0 {
-				c.fail(stoa.Invalid, "no tensors are put together")
-			}
-			return c.concat(ts, a.axis("dim", c.rank(ts[0]), 0))
-		}}
-	}
+	out["cat"] = operator{"tensors dim", func(c *converter, a *args) value {
+		ts := a.tens("tensors")
+		if len(ts) == 0 {
+			c.fail(stoa.Invalid, "no tensors are put together")
+		}
+		return c.concat(ts, a.axis("dim", c.rank(ts[0]), 0))
+	}}
 	return out
 }
 
@@ -69,6 +66,7 @@ func (c *converter) concat(ts []*ten, axis int) *ten {
 		if i > 0 && len(s) == len(shape) {
 			for k := range s {
 				if k != axis && !c.compareEach(s[k], shape[k]) {
+					c.unify(s[k], shape[k])
 					c.contradict("tensors of %s and %s are put behind each other along axis %d", c.shapeText(ts[0]), c.shapeText(x), axis)
 				}
 			}
@@ -347,6 +345,7 @@ func (c *converter) together(ts []*ten) []value {
 			if s[k] == int64(1) {
 				s[k] = out[i]
 			} else if out[i] != int64(1) && !c.compareEach(s[k], out[i]) {
+				c.unify(s[k], out[i])
 				c.contradict("sizes %s and %s do not fit together", c.print(s[k]), c.print(out[i]))
 			}
 		}

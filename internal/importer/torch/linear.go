@@ -14,8 +14,6 @@ func linearOps() map[string]operator {
 			return c.linear(a.ten("input"), a.ten("weight"), a.opt("bias"))
 		}},
 		"addmm":     {"self mat1 mat2 beta alpha", addmm},
-		"baddbmm":   {"self batch1 batch2 beta alpha", addmm},
-		"addmv":     {"self mat1 mat2 beta alpha", addmm},
 		"einsum":    {"equation tensors path", einsum},
 		"embedding": {"weight indices padding_idx scale_grad_by_freq sparse", embedding},
 		"outer": {"self vec2", func(c *converter, a *args) value {
@@ -26,9 +24,7 @@ func linearOps() map[string]operator {
 		"pairwise_distance": {"x1 x2 p eps keepdim", pairwiseDistance},
 		"_weight_norm":      {"v g dim", weightNorm},
 	}
-	for _, name := range []string{"matmul", "mm", "bmm", "mv", "dot", "inner", "linalg_matmul", "__matmul__"} {
-		out[name] = operator{"self other", func(c *converter, a *args) value { return c.matmul(a.ten("self"), a.ten("other")) }}
-	}
+	out["matmul"] = operator{"self other", func(c *converter, a *args) value { return c.matmul(a.ten("self"), a.ten("other")) }}
 	return out
 }
 
@@ -73,11 +69,7 @@ func (c *converter) linear(x, w, bias *ten) *ten {
 
 // addmm is beta*self + alpha*(a@b).
 func addmm(c *converter, a *args) value {
-	names := [2]string{"mat1", "mat2"}
-	if a.has("batch1") {
-		names = [2]string{"batch1", "batch2"}
-	}
-	y := c.scale(c.matmul(a.ten(names[0]), a.ten(names[1])), a.float("alpha", 1))
+	y := c.scale(c.matmul(a.ten("mat1"), a.ten("mat2")), a.float("alpha", 1))
 	beta := a.float("beta", 1)
 	if beta == 0 {
 		return y

@@ -33,13 +33,10 @@ func unaryOps() map[string]operator {
 			return c.op(op, []any{x})
 		}}
 	}
-	for _, alias := range [][2]string{{"absolute", "abs"}, {"negative", "neg"}, {"sgn", "sign"}} {
-		out[alias[0]] = out[alias[1]]
-	}
 	for name, op := range map[string]string{
 		"exp": "Exp", "log": "Log", "sqrt": "Sqrt", "sin": "Sin", "cos": "Cos", "tan": "Tan", "asin": "Asin", "acos": "Acos", "atan": "Atan",
 		"sinh": "Sinh", "cosh": "Cosh", "asinh": "Asinh", "acosh": "Acosh", "atanh": "Atanh", "sigmoid": "Sigmoid", "tanh": "Tanh",
-		"erf": "Erf", "reciprocal": "Reciprocal", "special_expit": "Sigmoid", "special_erf": "Erf",
+		"erf": "Erf", "reciprocal": "Reciprocal",
 	} {
 		out[name] = operator{"self", func(c *converter, a *args) value { return c.op(op, []any{c.asFloat(a.ten("self"))}) }}
 	}
@@ -75,7 +72,6 @@ func composed() map[string]func(c *converter, x *ten) *ten {
 		"expm1":       func(c *converter, x *ten) *ten { return c.plus(c.op("Exp", []any{x}), -1) },
 		"exp2":        func(c *converter, x *ten) *ten { return c.op("Exp", []any{c.scale(x, 0.6931471805599453)}) },
 		"trunc":       truncated,
-		"fix":         truncated,
 		"frac":        func(c *converter, x *ten) *ten { return c.op("Sub", []any{x, truncated(c, x)}) },
 		"log_sigmoid": logSigmoid,
 		"erfc":        func(c *converter, x *ten) *ten { return c.plus(c.op("Neg", []any{c.op("Erf", []any{x})}), 1) },
@@ -214,9 +210,6 @@ func binaryOps() map[string]operator {
 		}},
 		"atan2":      {"self other", atan2},
 		"nan_to_num": {"self nan posinf neginf", nanToNum},
-	}
-	for _, alias := range [][2]string{{"subtract", "sub"}, {"multiply", "mul"}, {"divide", "div"}, {"true_divide", "div"}, {"clip", "clamp"}, {"fmax", "maximum"}, {"fmin", "minimum"}} {
-		out[alias[0]] = out[alias[1]]
 	}
 	for name, op := range map[string]string{"eq": "Equal", "lt": "Less", "gt": "Greater", "le": "LessOrEqual", "ge": "GreaterOrEqual", "ne": ""} {
 		out[name] = operator{"self other", comparison(op)}

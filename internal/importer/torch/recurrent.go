@@ -1,6 +1,8 @@
 package torch
 
 import (
+	"slices"
+
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/recurrent"
@@ -106,6 +108,10 @@ func (c *converter) initial(a *args, i, n int) []*ten {
 		batch = c.shape(x)[0]
 	}
 	s := c.shape(t)
+	if len(s) == 3 {
+		c.require(t, 0, int64(n))
+		c.unify(s[1], batch)
+	}
 	if len(s) != 3 || s[0] != int64(n) || !c.compareEach(s[1], batch) {
 		c.contradict("a state of %s does not fit %d layers and an input of %s", c.shapeText(t), n, c.shapeText(x))
 	}
@@ -152,7 +158,7 @@ func (c *converter) layer(x *ten, op, order string, params []*ten, directions in
 			attrs = []onnx.Attribute{onnx.AStrs("activations", string(attrs[0].Strings[0]), string(attrs[0].Strings[0]))}
 		}
 	}
-	attrs = append(attrs[:len(attrs):len(attrs)], onnx.AInt("hidden_size", hidden), onnx.AStr("direction", way))
+	attrs = append(slices.Clip(attrs), onnx.AInt("hidden_size", hidden), onnx.AStr("direction", way))
 	if op == "GRU" {
 		attrs = append(attrs, onnx.AInt("linear_before_reset", 1))
 	}

@@ -18,9 +18,7 @@ func shapeOps() map[string]operator {
 			return c.transpose(x, a.axes("dims", c.rank(x))...)
 		}},
 		"t":       {"self", reversed},
-		"numpy_T": {"self", reversed},
-		"prim.T":  {"self", reversed},
-		"prim.mT": {"self", func(c *converter, a *args) value { x := a.ten("self"); return c.swap(x, c.rank(x)-2, c.rank(x)-1) }},
+		"mT":      {"self", func(c *converter, a *args) value { x := a.ten("self"); return c.swap(x, c.rank(x)-2, c.rank(x)-1) }},
 		"movedim": {"self source destination", moveDim},
 		"squeeze": {"self dim", squeeze},
 		"unsqueeze": {"self dim", func(c *converter, a *args) value {
@@ -37,15 +35,8 @@ func shapeOps() map[string]operator {
 		"pixel_shuffle":     {"self upscale_factor", pixelShuffle},
 		"pixel_unshuffle":   {"self downscale_factor", pixelUnshuffle},
 		"channel_shuffle":   {"self groups", channelShuffle},
-		"contiguous":        {"self memory_format", same0},
 		"detach":            {"self", same0},
-		"lift_fresh":        {"self", same0},
-		"requires_grad":     {"self requires_grad", same0},
 		"clone":             {"self memory_format", copied},
-		"alias":             {"self", copied},
-		"lift_fresh_copy":   {"self", copied},
-		"cpu":               {"self", same0},
-		"cuda":              {"self", same0},
 		"to":                {"self a b c d e", to},
 		"type_as":           {"self other", func(c *converter, a *args) value { return c.cast(a.ten("self"), c.dtype(a.ten("other"))) }},
 		"tril":              {"self diagonal", triangle(0)},
@@ -55,7 +46,7 @@ func shapeOps() map[string]operator {
 		"diagonal":          {"self offset dim1 dim2", diagonal},
 		"unfold":            {"self dimension size step", unfold},
 	}
-	for _, name := range []string{"view", "reshape", "_unsafe_view", "_reshape_alias"} {
+	for _, name := range []string{"view", "reshape"} {
 		out[name] = operator{"self size stride", func(c *converter, a *args) value {
 			x := a.ten("self")
 			if n, ok := a.get("size").(int64); ok && name == "view" && a.get("stride") == nil {
@@ -64,21 +55,11 @@ func shapeOps() map[string]operator {
 			return c.reshape(x, a.sizes("size"))
 		}}
 	}
-	for _, name := range []string{"view_as", "reshape_as"} {
-		out[name] = operator{"self other", func(c *converter, a *args) value { return c.reshape(a.ten("self"), c.shape(a.ten("other"))) }}
-	}
-	for _, name := range []string{"transpose", "swapaxes", "swapdims"} {
-		out[name] = operator{"self dim0 dim1", func(c *converter, a *args) value {
-			x := a.ten("self")
-			return c.swap(x, a.axis("dim0", c.rank(x), 0), a.axis("dim1", c.rank(x), 1))
-		}}
-	}
-	for name, t := range map[string]tensor.DType{"float": tensor.Float32, "double": tensor.Float64, "half": tensor.Float16, "long": tensor.Int64, "int": tensor.Int32, "bool": tensor.Bool} {
-		out[name] = operator{"self", func(c *converter, a *args) value { return c.cast(a.ten("self"), t) }}
-	}
-	for alias, name := range map[string]string{"moveaxis": "movedim", "_cast_Float": "float", "_cast_Long": "long", "native_channel_shuffle": "channel_shuffle"} {
-		out[alias] = out[name]
-	}
+	out["view_as"] = operator{"self other", func(c *converter, a *args) value { return c.reshape(a.ten("self"), c.shape(a.ten("other"))) }}
+	out["transpose"] = operator{"self dim0 dim1", func(c *converter, a *args) value {
+		x := a.ten("self")
+		return c.swap(x, a.axis("dim0", c.rank(x), 0), a.axis("dim1", c.rank(x), 1))
+	}}
 	return out
 }
 
@@ -372,6 +353,7 @@ func (c *converter) expand(x *ten, sizes []value) *ten {
 			if n, ok := v.(int64); ok {
 				c.require(x, i-more, n)
 			}
+			c.unify(d, v)
 			c.contradict("axis %d of a tensor of %s is expanded to %s", i-more, c.shapeText(x), c.print(v))
 		}
 		same = false
@@ -384,8 +366,10 @@ func (c *converter) expand(x *ten, sizes []value) *ten {
 
 func repeat(c *converter, a *args) value {
 	x := a.ten("self")
-	by := a.sizes("repeats")
-	if a.has("dims") {
+	var by []value
+	if a.has("repeats") {
+		by = a.sizes("repeats")
+	} else {
 		by = a.sizes("dims")
 		for len(by) < c.rank(x) {
 			by = append([]value{int64(1)}, by...)

@@ -13,8 +13,6 @@ func spatialOps() map[string]operator {
 	out := map[string]operator{
 		"_convolution": {"input weight bias stride padding dilation transposed output_padding groups benchmark deterministic cudnn_enabled allow_tf32",
 			func(c *converter, a *args) value { return c.convolution(a, c.rank(a.ten("weight"))-2) }},
-		"convolution": {"input weight bias stride padding dilation transposed output_padding groups",
-			func(c *converter, a *args) value { return c.convolution(a, c.rank(a.ten("weight"))-2) }},
 	}
 	for n, d := range map[int]string{1: "1d", 2: "2d", 3: "3d"} {
 		out["conv"+d] = operator{"input weight bias stride padding dilation groups", func(c *converter, a *args) value { return c.convolution(a, n) }}
@@ -33,7 +31,6 @@ func spatialOps() map[string]operator {
 			return tuple{c.adaptive(a, n, "MaxPool"), unknown{}}
 		}}
 	}
-	out["_adaptive_avg_pool2d"], out["_adaptive_avg_pool3d"] = out["adaptive_avg_pool2d"], out["adaptive_avg_pool3d"]
 	return out
 }
 
@@ -215,7 +212,7 @@ func (c *converter) averagePool(a *args, n int) value {
 		case divisor > 0:
 			count = 1
 		case ceil && include && padded:
-			x, ends = c.padAll(x, w, n), nil
+			x = c.padAll(x, w, n)
 			w = window{kernel: w.kernel, stride: w.stride, dilation: w.dilation, pad: make([]int64, n)}
 			pads = twice(w.pad)
 			attrs = append(attrs, onnx.AInt("ceil_mode", 1))
@@ -373,7 +370,6 @@ func resizeOps() map[string]operator {
 		"constant_pad_nd": {"self pad value", func(c *converter, a *args) value { return c.pad(a, "constant") }},
 		"pad":             {"self pad mode value", func(c *converter, a *args) value { return c.pad(a, a.str("mode", "constant")) }},
 	}
-	out["grid_sampler_2d"] = out["grid_sampler"]
 	for n, d := range map[int]string{1: "1d", 2: "2d", 3: "3d"} {
 		out["reflection_pad"+d] = operator{"self pad", func(c *converter, a *args) value { return c.pad(a, "reflect") }}
 		out["replication_pad"+d] = operator{"self pad", func(c *converter, a *args) value { return c.pad(a, "replicate") }}
