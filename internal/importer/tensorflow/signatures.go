@@ -81,9 +81,9 @@ func (c *converter) ports(main *flow.Scope) (ports, error) {
 	return p, nil
 }
 
-// signature chooses a signature: the one that was asked for, or whose outputs
-// were, else serving_default, else the first. It is nil where there is none, or where other
-// tensors of the graph were asked for.
+// signature chooses a signature: the one that was asked for, else the first that
+// has the outputs that were, else serving_default or the first there is. It is
+// nil where there is none, or where other tensors of the graph were asked for.
 func (c *converter) signature() (*graphdef.Signature, error) {
 	var names []string
 	for name, s := range c.model.signatures {
@@ -92,55 +92,46 @@ func (c *converter) signature() (*graphdef.Signature, error) {
 		}
 	}
 	slices.SortFunc(names, func(a, b string) int {
-		if (a == preferred) != (b == preferred) {
-			if a == preferred {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a, b)
+		return cmp.Or(-cmp.Compare(oneIf(a == preferred), oneIf(b == preferred)), cmp.Compare(a, b))
 	})
-	if len(names) == 0 && c.opt.Signature == "" {
+	if asked := c.opt.Signature; asked != "" {
+		if !slices.Contains(names, asked) {
+			return nil, stoa.Errorf(stoa.Invalid, "%s: it has no signature %q; there are: %s", c.model.file, asked, orNone(names))
+		}
+		names = []string{asked}
+	}
+	if len(names) == 0 {
 		if c.model.saved && len(c.opt.Outputs) == 0 && len(c.definitions) > 0 {
 			return nil, stoa.Errorf(stoa.Unsupported, "%s: the SavedModel has no signature, so that nothing says what goes in and out: save it with one, as in tf.saved_model.save(model, folder, signatures=model.call.get_concrete_function(tf.TensorSpec(...)))", c.model.file)
 		}
 		return nil, nil
 	}
-	if want := c.opt.Signature; want != "" {
-		if !slices.Contains(names, want) {
-			return nil, stoa.Errorf(stoa.Invalid, "%s: it has no signature %q, but %s", c.model.file, want, cmp.Or(strings.Join(names, ", "), "none at all"))
-		}
-		names = []string{want}
-	}
 	if len(names) > 1 {
-		c.note("the file has the signatures %s; another is had with model.signature in stoa.yaml, or --signature %s", strings.Join(names, ", "), names[1])
-	}
-	if len(c.opt.Outputs) == 0 {
-		c.note("the network is that of the signature %s", names[0])
-		return c.model.signatures[names[0]], nil
+		c.note("the file has the signatures %s; to have another, name it (model.signature in stoa.yaml, --signature NAME on the command line)", strings.Join(names, ", "))
 	}
 	for _, name := range names {
 		s := c.model.signatures[name]
-		if !slices.ContainsFunc(c.opt.Outputs, func(o string) bool { _, ok := s.Outputs[strings.TrimPrefix(o, name+":")]; return !ok }) {
-			c.note("the network is that of the signature %s", name)
-			return c.restrict(name, s), nil
+		if slices.ContainsFunc(c.opt.Outputs, func(o string) bool { _, ok := s.Outputs[o]; return !ok }) {
+			continue
 		}
+		c.note("the network is that of the signature %s", name)
+		if len(c.opt.Outputs) == 0 {
+			return s, nil
+		}
+		out := &graphdef.Signature{Inputs: s.Inputs, Outputs: map[string]graphdef.Info{}, Method: s.Method}
+		for _, o := range c.opt.Outputs {
+			out.Outputs[o] = s.Outputs[o]
+		}
+		return out, nil
 	}
 	return nil, nil
 }
 
-// restrict leaves the outputs of a signature that were asked for, under the name
-// by which they were.
-func (c *converter) restrict(name string, s *graphdef.Signature) *graphdef.Signature {
-	out := &graphdef.Signature{Inputs: s.Inputs, Outputs: map[string]graphdef.Info{}, Method: s.Method}
-	for _, o := range c.opt.Outputs {
-		key, ok := strings.CutPrefix(o, name+":")
-		if !ok {
-			key = o
-		}
-		out.Outputs[o] = s.Outputs[key]
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
 	}
-	return out
+	return strings.Join(names, ", ")
 }
 
 // signed gives the ports of a signature, in the order of the graph.

@@ -84,13 +84,14 @@ func TestSignatures(t *testing.T) {
 	}
 	for _, c := range []struct {
 		outputs  []string
+		name     string
 		in, want string
 	}{
-		{nil, "x", "y"},
-		{[]string{"regress_x2_to_y3:outputs"}, "inputs", "regress_x2_to_y3:outputs"},
-		{[]string{"y3"}, "x2", "y3"}, // a tensor of the graph
+		{nil, "", "x", "y"},
+		{nil, "regress_x2_to_y3", "inputs", "outputs"},
+		{[]string{"y3"}, "", "x2", "y3"}, // a tensor of the graph
 	} {
-		opt := importer.Options{Outputs: c.outputs}
+		opt := importer.Options{Outputs: c.outputs, Signature: c.name}
 		if c.want == "y3" {
 			opt.Inputs = []string{"x2"}
 			opt.Shapes = map[string][]int64{"x2": {-1, 1}}
@@ -103,6 +104,13 @@ func TestSignatures(t *testing.T) {
 		if len(r.Unsupported) > 0 || r.Inputs[0].Name != c.in || r.Outputs[0].Name != c.want {
 			t.Errorf("%v: %v to %v, %v", c.outputs, r.Inputs, r.Outputs, r.Unsupported)
 		}
+	}
+}
+
+func TestNoSuchSignature(t *testing.T) {
+	_, err := importer.Import(t.Context(), plugs, os.DirFS(filepath.Join(cases, "tf1_saved")), importer.Options{Signature: "other"})
+	if err == nil || !strings.Contains(stoa.AsError(err).Msg, `no signature "other"; there are: serving_default`) {
+		t.Error(err)
 	}
 }
 
@@ -136,6 +144,94 @@ func TestOperators(t *testing.T) {
 	}
 	if ops := (Plug{}).Operators(); !slices.IsSorted(ops) || !slices.Contains(ops, "Conv2D") {
 		t.Error("the list is not in order")
+	}
+}
+
+// FuzzGraph changes what a graph says: operators, what nodes take, numbers and
+// sizes.
+func FuzzGraph(f *testing.F) {
+	files, err := filepath.Glob(filepath.Join(cases, "*/graph.pb"))
+	if err != nil || len(files) == 0 {
+		f.Fatal(err, len(files))
+	}
+	for i := range 12 {
+		f.Add(uint16(i*29), []byte{byte(i), 3, byte(i), 7, 200})
+	}
+	f.Fuzz(func(t *testing.T, which uint16, script []byte) {
+		data, err := os.ReadFile(files[int(which)%len(files)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := graphdef.ParseGraph(data)
+		if err != nil || len(script) > 60 {
+			t.Skip()
+		}
+		nodes := slices.Clone(g.Nodes)
+		for _, fn := range g.Functions {
+			nodes = append(nodes, fn.Nodes...)
+		}
+		for ; len(script) >= 3; script = script[3:] {
+			change(nodes, int(script[0]), script[1], script[2])
+		}
+		began := time.Now()
+		c := newConverter(&model{file: "graph.pb", graph: g, size: int64(len(data))}, importer.Options{})
+		err = c.convert(t.Context())
+		if err == nil && len(c.unsupported) == 0 {
+			_, err = c.root.Model()
+		}
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		if err != nil && (stoa.KindOf(err) == stoa.Internal || stoa.AsError(err).Msg == "") {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// change makes one node another.
+func change(nodes []*graphdef.Node, at int, what, by byte) {
+	n, other := nodes[at%len(nodes)], nodes[int(by)%len(nodes)]
+	number := int64(int8(by)) * []int64{1, 1, 1, 1 << 20, 1 << 50}[int(what/8)%5]
+	switch what % 8 {
+	case 0:
+		n.Op = other.Op
+	case 1:
+		n.Inputs = other.Inputs
+	case 2:
+		if len(n.Inputs) > 0 {
+			n.Inputs = n.Inputs[1:]
+		}
+	case 3:
+		if len(n.Inputs) > 0 {
+			n.Inputs[int(by)%len(n.Inputs)] = other.Name
+		}
+	case 4:
+		for _, a := range n.Attrs {
+			a.I = number
+		}
+	case 5:
+		for _, a := range n.Attrs {
+			for i := range a.Ints {
+				a.Ints[i] = number
+			}
+			if a.Shape != nil && len(a.Shape.Dims) > 0 {
+				a.Shape.Dims[int(by)%len(a.Shape.Dims)] = number
+			}
+		}
+	case 6:
+		for _, a := range n.Attrs {
+			if a.Tensor != nil && len(a.Tensor.Shape.Dims) > 0 {
+				a.Tensor.Shape.Dims[0] = number
+			}
+			a.Type = graphdef.Type(by % 24)
+		}
+	case 7:
+		if v := n.Attrs["value"]; v != nil && v.Tensor != nil {
+			if o := other.Attrs["value"]; o != nil {
+				v.Tensor = o.Tensor
+			}
+		}
+		n.Attrs = other.Attrs
 	}
 }
 
