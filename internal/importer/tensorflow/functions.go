@@ -1,6 +1,7 @@
 package tensorflow
 
 import (
+	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/graphdef"
 	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
 	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
@@ -212,7 +213,7 @@ func merge(k *call) ([]value, error) {
 func (c *converter) newScope(name string, nodes []*graphdef.Node, fn *graphdef.Function) (*flow.Scope, error) {
 	s, err := flow.New(name, nodes, fn, c.definitions)
 	if err != nil {
-		return nil, c.model.invalid(err)
+		return nil, stoa.Wrap(stoa.KindOf(err), err, "%s: %s", c.model.File, stoa.AsError(err).Msg)
 	}
 	return s, nil
 }

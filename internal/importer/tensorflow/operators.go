@@ -109,14 +109,14 @@ const maxView = 1 << 10
 // variableOperator gives a variable as what it was saved with: in TensorFlow 1
 // the tensor, later a handle by which it is read.
 func variableOperator(k *call) ([]value, error) {
-	if k.model.vars == nil {
+	if k.model.Vars == nil {
 		return nil, k.unsupportedf("it is a variable, and its value is not in the file: freeze the graph, or add the checkpoint's .index and .data files, or export the network as a SavedModel")
 	}
-	key, ok := k.model.vars.key(k.Name, k.Text("shared_name", ""))
+	key, ok := k.model.Vars.Key(k.Name, k.Text("shared_name", ""))
 	if !ok {
 		return nil, k.unsupportedf("the variables that were saved do not have it")
 	}
-	t, err := k.model.vars.value(key)
+	t, err := k.model.Vars.Value(key)
 	if err != nil {
 		return nil, err
 	}

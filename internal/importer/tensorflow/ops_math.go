@@ -148,7 +148,7 @@ func softmax(op string) operator { return direct(op, 1, onnx.AInt("axis", -1)) }
 func biasAdd(k *call) ([]value, error) {
 	return tensorOp(2, func(k *call) (string, error) {
 		bias := k.x(1)
-		if rank := k.rank(k.x(0)); channelsFirst(k.Node) && rank > 2 {
+		if rank := k.rank(k.x(0)); k.ChannelsFirst() && rank > 2 {
 			shape := []int64{-1}
 			for range rank - 2 {
 				shape = append(shape, 1)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/graphdef"
+	"github.com/stoa-project/stoa/internal/format/savedmodel"
 	"github.com/stoa-project/stoa/internal/importer"
 )
 
@@ -174,7 +175,7 @@ func FuzzGraph(f *testing.F) {
 			change(nodes, int(script[0]), script[1], script[2])
 		}
 		began := time.Now()
-		c := newConverter(&model{file: "graph.pb", graph: g, size: int64(len(data))}, importer.Options{})
+		c := newConverter(&savedmodel.Model{File: "graph.pb", Graph: g, Size: int64(len(data))}, importer.Options{})
 		err = c.convert(t.Context())
 		if err == nil && len(c.unsupported) == 0 {
 			_, err = c.root.Model()
