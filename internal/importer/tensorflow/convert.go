@@ -215,12 +215,17 @@ func (c *converter) deps(n *flow.Node) ([]flow.Ref, error) {
 	return n.In, nil
 }
 
-// evaluate gives a node its values.
-func (c *converter) evaluate(e *env, n *flow.Node) error {
-	if !c.counted[n] && n.Op != flow.OpArg {
+// count counts a node of the source, once.
+func (c *converter) count(n *flow.Node) {
+	if n != nil && !c.counted[n] && n.Op != flow.OpArg {
 		c.counted[n] = true
 		c.layers[n.Op]++
 	}
+}
+
+// evaluate gives a node its values.
+func (c *converter) evaluate(e *env, n *flow.Node) error {
+	c.count(n)
 	f := c.ops[n.Op]
 	if c.definition(n.Op) != nil {
 		f = callNamed

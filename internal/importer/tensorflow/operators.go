@@ -3,7 +3,6 @@ package tensorflow
 import (
 	"maps"
 
-	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -12,7 +11,7 @@ import (
 func operators() map[string]operator {
 	out := map[string]operator{}
 	for _, part := range []map[string]operator{
-		flowOperators(), mathOperators(), matrixOperators(), convOperators(), poolOperators(), imageOperators(), shapeOperators(), sliceOperators(), reduceOperators(), recurrentOperators(),
+		flowOperators(), mathOperators(), matrixOperators(), convOperators(), poolOperators(), imageOperators(), shapeOperators(), sliceOperators(), reduceOperators(), recurrentOperators(), moreOperators(),
 	} {
 		maps.Copy(out, part)
 	}
@@ -42,7 +41,7 @@ func flowOperators() map[string]operator {
 	out := map[string]operator{
 		"Const": constantOperator, "VariableV2": variableOperator, "Variable": variableOperator, "VarHandleOp": variableOperator,
 		"ReadVariableOp": readVariable, "ResourceGather": gatherVariable, "IdentityN": func(k *call) ([]value, error) { return k.in, nil },
-		"Placeholder": unboundInput, "PlaceholderV2": unboundInput, "IteratorGetNext": unboundInput, flow.OpArg: unboundInput,
+		"Placeholder": unboundInput, "PlaceholderV2": unboundInput, "IteratorGetNext": unboundInput,
 		"PartitionedCall": callPartitioned, "StatefulPartitionedCall": callPartitioned,
 		"If": branchIf, "StatelessIf": branchIf, "Case": branchCase, "StatelessCase": branchCase, "While": while, "StatelessWhile": while,
 		"Switch": passSwitch, "RefSwitch": passSwitch, "Merge": merge, "RefMerge": merge,

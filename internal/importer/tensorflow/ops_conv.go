@@ -155,6 +155,17 @@ func (k *call) kernel(i, n int) ([]int64, error) {
 	return out, nil
 }
 
+// windowOf reads how a kernel moves.
+func (k *call) windowOf(kernel []int64, n int) (build.Window, error) {
+	w := build.Window{Kernel: kernel}
+	var err error
+	if w.Stride, err = k.inner("strides", n); err != nil {
+		return w, err
+	}
+	w.Dilation, err = k.inner("dilations", n)
+	return w, err
+}
+
 func convolution(k *call) ([]value, error) {
 	return tensorOp(2, func(k *call) (string, error) {
 		n := 2
@@ -165,11 +176,8 @@ func convolution(k *call) ([]value, error) {
 		if err != nil {
 			return "", err
 		}
-		w := build.Window{Kernel: size[:n]}
-		if w.Stride, err = k.inner("strides", n); err != nil {
-			return "", err
-		}
-		if w.Dilation, err = k.inner("dilations", n); err != nil {
+		w, err := k.windowOf(size[:n], n)
+		if err != nil {
 			return "", err
 		}
 		return k.convolve(w, size, onnx.Attribute{})
@@ -234,11 +242,8 @@ func transposed(k *call) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := build.Window{Kernel: size[:n]}
-	if w.Stride, err = k.inner("strides", n); err != nil {
-		return nil, err
-	}
-	if w.Dilation, err = k.inner("dilations", n); err != nil {
+	w, err := k.windowOf(size[:n], n)
+	if err != nil {
 		return nil, err
 	}
 	order := []int{n + 1, n}
