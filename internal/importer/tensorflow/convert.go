@@ -167,6 +167,11 @@ func (c *converter) run(e *env, refs []flow.Ref) error {
 				return stoa.Errorf(stoa.Invalid, "%s: node %q (%s) waits for itself", c.model.File, n.Name, n.Op)
 			}
 			deps, err := c.deps(n)
+			if stoa.KindOf(err) == stoa.Unsupported {
+				c.list(n, err)
+				e.vals[n] = []value{{bad: true}}
+				continue
+			}
 			if err != nil {
 				return err
 			}

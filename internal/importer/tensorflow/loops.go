@@ -17,7 +17,7 @@ import (
 func (c *converter) exitDeps(n *flow.Node) ([]flow.Ref, error) {
 	f := n.Scope.Frame(n)
 	if f == nil || f.Cond == nil {
-		return nil, stoa.Errorf(stoa.Unsupported, "%s: node %q (%s) leads out of a loop that cannot be made out", c.model.File, n.Name, n.Op)
+		return nil, stoa.Errorf(stoa.Unsupported, "it leads out of a loop that cannot be made out")
 	}
 	var out []flow.Ref
 	for _, v := range f.Vars {

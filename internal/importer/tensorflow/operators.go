@@ -44,7 +44,7 @@ func flowOperators() map[string]operator {
 		"Placeholder": unboundInput, "PlaceholderV2": unboundInput, "IteratorGetNext": unboundInput,
 		"PartitionedCall": callPartitioned, "StatefulPartitionedCall": callPartitioned,
 		"If": branchIf, "StatelessIf": branchIf, "Case": branchCase, "StatelessCase": branchCase, "While": while, "StatelessWhile": while,
-		"Switch": passSwitch, "RefSwitch": passSwitch, "Merge": merge, "RefMerge": merge,
+		"Switch": passSwitch, "RefSwitch": passSwitch, "_SwitchN": passSwitch, "Merge": merge, "RefMerge": merge,
 		"Exit": leave, "RefExit": leave, "LoopCond": same,
 
 		"TensorListReserve": tensorListReserve, "EmptyTensorList": emptyTensorList, "TensorListFromTensor": tensorListFromTensor,

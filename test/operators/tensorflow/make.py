@@ -43,7 +43,8 @@ def rnd(*shape, seed=0, lo=-1.0, hi=1.0):
 
 def case(name, f, *inputs, free=True, form="graph", keep=(), **settings):
     """A case of a function of arrays; free leaves the first size of each open. A
-    saved one is a SavedModel with the variables in keep."""
+    saved one is a SavedModel with the variables in keep; in a lowered one loops and
+    conditions are nodes, as in TensorFlow 1."""
     CASES[name] = (f, inputs, free, form, keep, settings)
 
 
@@ -73,8 +74,8 @@ def write(name):
         return
     fn = tf.function(f, autograph=False).get_concrete_function(*specs)
     frozen = fn
-    if fn.graph.variables:
-        frozen = convert_to_constants.convert_variables_to_constants_v2(fn, lower_control_flow=False)
+    if fn.graph.variables or form == "lowered":
+        frozen = convert_to_constants.convert_variables_to_constants_v2(fn, lower_control_flow=form == "lowered")
     graph = frozen.graph.as_graph_def()
     out = fn(*[tf.constant(i) for i in inputs])
     out = tf.nest.flatten(out)
