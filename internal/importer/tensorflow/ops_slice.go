@@ -137,16 +137,17 @@ func stridedSlice(k *call) ([]value, error) {
 	})(k)
 }
 
-// ends gives where an axis is sliced, from the lists of numbers that are known.
-func (a stride) ends(begins, ends []int64, knowBegins, knowEnds bool, by int64) (from, to, step int64) {
+// ends gives where an axis is sliced, from the lists of numbers; nil
+// where one is not known.
+func (a stride) ends(begins, ends []int64, by int64) (from, to, step int64) {
 	from, to, step = 0, farEnd, by
 	if step < 0 {
 		from, to = farEnd, -farEnd
 	}
-	if knowBegins && (!a.begin || a.gone) {
+	if begins != nil && (!a.begin || a.gone) {
 		from = begins[a.at]
 	}
-	if knowEnds && !a.end {
+	if ends != nil && !a.end {
 		to = ends[a.at]
 	}
 	if a.gone {
@@ -181,7 +182,7 @@ func (k *call) sliceAxes(axes []stride) (string, error) {
 		if step == 0 {
 			return "", k.invalid("a step is 0")
 		}
-		from, to, step := a.ends(b, e, knowBegins, knowEnds, step)
+		from, to, step := a.ends(b, e, step)
 		if !a.gone && from == 0 && to >= farEnd && step == 1 && (knowBegins || a.begin) && (knowEnds || a.end) {
 			continue
 		}
