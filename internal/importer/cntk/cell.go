@@ -72,13 +72,14 @@ func (m *matcher) either(in []ref, fits func(ref) bool) (first, second ref, ok b
 }
 
 const (
-	opTanh         = 2
-	opReLU         = 3
-	opSlice        = 14
-	opPlus         = 19
-	opMinus        = 20
-	opElementTimes = 21
-	opTimes        = 31
+	opTanh           = 2
+	opReLU           = 3
+	opSlice          = 14
+	opPlus           = 19
+	opMinus          = 20
+	opElementTimes   = 21
+	opTimes          = 31
+	opTransposeTimes = 32
 )
 
 var sigmoids = []int64{1, 75}

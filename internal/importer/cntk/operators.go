@@ -232,9 +232,20 @@ func (c *converter) build(ctx context.Context, groups [][]*function, out []resul
 		if err != nil {
 			return err
 		}
-		c.b.Output(r.name, v.name)
+		c.b.Output(c.outputName(r, v), v.name)
 	}
 	return c.b.Err()
+}
+
+// outputName gives an output another name than that of an input, which CNTK
+// allows and ONNX does not.
+func (c *converter) outputName(r result, v value) string {
+	for _, in := range c.net.inputs {
+		if got, ok := c.values[ref{v: in}]; ok && got.name == r.name && v.name != r.name {
+			return r.name + "_output"
+		}
+	}
+	return r.name
 }
 
 // layout decides whether inputs have a batch axis.
