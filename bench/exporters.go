@@ -28,7 +28,7 @@ var exported = []struct{ framework, form, python string }{
 	{"torch", "traced", "/usr/bin/python3"},
 }
 
-var exportedArchitectures = []string{"mobilenetv2", "resnet50", "densenet121", "lstm"}
+var exportedArchitectures = []string{"lstm", "mobilenetv2", "resnet50", "densenet121"}
 
 // exporters measures networks as imported here against the same networks as
 // the framework's own exporter wrote them, both in ONNX Runtime on one thread, in

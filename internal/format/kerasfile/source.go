@@ -85,7 +85,7 @@ type Source struct {
 	File    string // the one that has the architecture
 	Plan    Config
 	Version string // of Keras, "" where the files do not say
-	Theano  bool   // the backend whose convolutions turn their kernels
+	Backend string // such as "theano", "" where the files do not say
 	legacy  *hdf5.Object
 	store   *hdf5.Object // of the form that .keras archives have
 
@@ -188,7 +188,7 @@ func (s *Source) origin(root *hdf5.Object) error {
 		s.Version = version
 	}
 	if backend != "" {
-		s.Theano = backend == "theano"
+		s.Backend = backend
 	}
 	return nil
 }
@@ -255,7 +255,7 @@ func (s *Source) setPlan(text []byte) error {
 	if v := plan.Text("keras_version"); v != "" {
 		s.Version = v
 	}
-	s.Theano = plan.Text("backend") == "theano"
+	s.Backend = plan.Text("backend")
 	return nil
 }
 

@@ -147,7 +147,7 @@ func (b *binder) legacy(root *Layer, group *hdf5.Object) error {
 		return b.source.at(err)
 	}
 	var layers []*Layer
-	for _, l := range root.Model.Layers {
+	for _, l := range flat(root.Model.Layers) {
 		if len(b.slots(l)) > 0 {
 			layers = append(layers, l)
 		}
@@ -184,6 +184,23 @@ func (b *binder) legacy(root *Layer, group *hdf5.Object) error {
 		}
 	}
 	return nil
+}
+
+// flat puts the layers of models that a first layer of Keras 1 merges in its
+// place, as Keras 1 lists them.
+func flat(layers []*Layer) []*Layer {
+	if len(layers) == 0 || layers[0].Kind != "Merge" || len(layers[0].Subs) == 0 {
+		return layers
+	}
+	var out []*Layer
+	for _, s := range layers[0].Subs {
+		if s.Layer.Model == nil {
+			out = append(out, s.Layer)
+			continue
+		}
+		out = append(out, flat(s.Layer.Model.Layers)...)
+	}
+	return append(out, layers[1:]...)
 }
 
 func (b *binder) withWeights(group *hdf5.Object, names []string) ([]string, error) {

@@ -175,8 +175,11 @@ func sparsePlus(c *converter, l *layer, x string) string {
 	return c.op2(l, "Add", curve, c.op(l, "Relu", c.linear(l, x, 1, -1)))
 }
 
-func squareplus(c *converter, l *layer, x string) string {
-	root := c.op(l, "Sqrt", c.linear(l, c.op2(l, "Mul", x, x), 1, 4))
+func squareplus(c *converter, l *layer, x string) string { return squareplusOf(c, l, x, 4) }
+
+// squareplusOf is (x + sqrt(x*x + b)) / 2.
+func squareplusOf(c *converter, l *layer, x string, b float64) string {
+	root := c.op(l, "Sqrt", c.linear(l, c.op2(l, "Mul", x, x), 1, b))
 	return c.linear(l, c.op2(l, "Add", x, root), 0.5, 0)
 }
 

@@ -74,7 +74,7 @@ func kernelAndBias(l *layer) []string {
 // spatially runs f on a tensor whose channels stand first, and brings its result
 // back into the order of the layer.
 func (c *converter) spatially(l *layer, x string, f func(x string) (string, error)) (string, error) {
-	if channelsFirst(l) {
+	if c.channelsFirst(l) {
 		return f(x)
 	}
 	y, err := f(c.toFirst(l, x))
@@ -111,7 +111,7 @@ func (c *converter) wantRank(l *layer, x string, n int) error {
 // channels gives the number of channels of an input, which must be known.
 func (c *converter) channels(l *layer, x string) (int64, error) {
 	axis := -1
-	if channelsFirst(l) {
+	if c.channelsFirst(l) {
 		axis = 1
 	}
 	n := c.dim(x, axis)
@@ -145,7 +145,7 @@ func (c *converter) kernel(l *layer, v convolution, in, out int64) (tensor.Tenso
 		}
 		t = tensor.Permute(t, outFirst(n)...)
 	}
-	if c.source.Theano {
+	if c.theano {
 		t = turned(t)
 	}
 	return t, nil
@@ -191,7 +191,7 @@ func (c *converter) padAttr(l *layer, v convolution, x string) (onnx.Attribute, 
 		}
 		return onnx.AInts("pads", pads...), nil
 	case "same":
-		if c.source.Theano {
+		if c.theano {
 			return c.theanoSame(v), nil
 		}
 		a, ok := v.Same(c.b.Shape(x)[2:])
@@ -389,18 +389,25 @@ func transposed(n int) runner {
 func (c *converter) transposedKernel(l *layer, v convolution, in int64) (tensor.Tensor, error) {
 	n := len(v.Kernel)
 	if l.Cfg.Text("dim_ordering") == "th" {
-		t, err := c.weight(l, "kernel", append([]int64{in, v.filters}, v.Kernel...)...)
-		if err == nil && c.source.Theano {
+		t, err := c.weight(l, "kernel", append([]int64{v.filters, in}, v.Kernel...)...)
+		if err != nil {
+			return t, err
+		}
+		perm := []int{1, 0}
+		for i := range n {
+			perm = append(perm, i+2)
+		}
+		if t = tensor.Permute(t, perm...); c.theano {
 			t = turned(t)
 		}
-		return t, err
+		return t, nil
 	}
 	t, err := c.weight(l, "kernel", append(slices.Clone(v.Kernel), v.filters, in)...)
 	if err != nil {
 		return t, err
 	}
 	t = tensor.Permute(t, outFirst(n)...)
-	if c.source.Theano {
+	if c.theano {
 		t = turned(t)
 	}
 	return t, nil

@@ -26,7 +26,11 @@ type converter struct {
 	ctx         context.Context //nolint:containedctx // one conversion is one call
 	b           *build.Builder
 	open        bool // sizes of pictures are left open
-	shapes      map[string][]int64
+
+	pictures string // the order of axes of the first layer that names one
+	theano   bool   // the backend whose convolutions turn their kernels
+
+	shapes map[string][]int64
 
 	needsSize   bool // some layer needs a size that was left open
 	unsupported []string

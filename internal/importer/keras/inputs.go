@@ -110,7 +110,7 @@ func (c *converter) inputs(root *layer) ([]value, error) {
 		if len(entries) > 1 {
 			e.prefix = e.name + "_"
 		}
-		name, err := c.input(root, e)
+		name, err := c.input(e)
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +122,7 @@ func (c *converter) inputs(root *layer) ([]value, error) {
 	return out, nil
 }
 
-func (c *converter) input(root *layer, e entry) (string, error) {
+func (c *converter) input(e entry) (string, error) {
 	shape, given := c.shapes[e.name]
 	if !given {
 		if e.shape == nil {
@@ -143,7 +143,7 @@ func (c *converter) input(root *layer, e entry) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	spatial := c.spatialOf(root, len(shape))
+	spatial := c.spatialOf(len(shape))
 	dims := make([]onnx.Dim, len(shape))
 	for i, n := range shape {
 		at := slices.Index(spatial, i)
@@ -188,11 +188,11 @@ func (c *converter) inputType(e entry) (tensor.DType, error) {
 }
 
 // spatialOf gives the axes of height and width of an input that is a picture.
-func (c *converter) spatialOf(root *layer, rank int) []int {
+func (c *converter) spatialOf(rank int) []int {
 	if rank != 4 {
 		return nil
 	}
-	switch picturesOf(root) {
+	switch c.pictures {
 	case "channels_first", "th":
 		return []int{2, 3}
 	case "channels_last", "tf":
@@ -222,8 +222,12 @@ func order(l *layer) string {
 	return l.Cfg.Text("dim_ordering")
 }
 
-// channelsFirst tells whether channels stand before rows and columns.
-func channelsFirst(l *layer) bool {
+// channelsFirst tells whether channels stand before rows and columns. Keras 1 has
+// layers that do not say, and then it is as elsewhere in the model.
+func (c *converter) channelsFirst(l *layer) bool {
 	o := order(l)
+	if o == "" && c.source.Era() == 1 {
+		o = c.pictures
+	}
 	return o == "channels_first" || o == "th"
 }

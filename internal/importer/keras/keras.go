@@ -139,6 +139,12 @@ func newConverter(ctx context.Context, s *source, t table, opt importer.Options)
 
 // convert makes the graph.
 func (c *converter) convert(root *layer) error {
+	c.pictures, c.theano = picturesOf(root), c.source.Backend == "theano"
+	if c.source.Era() == 1 && c.source.Backend == "" {
+		c.theano = c.pictures == "th"
+		c.note("files of Keras 1 do not say on which backend they were trained, and kernels of Theano are turned: taken as %s's, by the order of axes (dim_ordering); if that is wrong, give the file an attribute that says it, such as backend = tensorflow, with h5py",
+			map[bool]string{true: "Theano", false: "TensorFlow"}[c.theano])
+	}
 	ins, err := c.inputs(root)
 	if err != nil {
 		return err

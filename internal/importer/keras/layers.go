@@ -49,9 +49,11 @@ func coreKinds() map[string]*kind {
 		"ELU":             {fields: "alpha", masks: passed, run: numeric(elu)},
 		"ThresholdedReLU": {fields: "theta", masks: passed, run: numeric(thresholdedReLU)},
 		"Softmax":         {fields: "axis", kwargs: "mask", masks: passed, run: softmaxLayer},
-		"Embedding":       {fields: "output_dim mask_zero", slots: embeddingSlots, run: embedding},
+		"Embedding":       {fields: "output_dim mask_zero dropout", slots: embeddingSlots, run: embedding},
 		"Masking":         {fields: "mask_value", run: masking},
 		"Identity":        {masks: passed, run: unary(identity)},
+		"MaxoutDense":     {fields: "output_dim nb_feature bias", slots: kernelAndBias, run: numeric(maxout)},
+		"Highway":         {fields: "activation bias transform_bias", slots: highwaySlots, run: numeric(highway)},
 		"EinsumDense":     {fields: "equation output_shape activation bias_axes", slots: einsumSlots, run: numeric(einsumDense)},
 	}
 	for _, name := range randomLayers {

@@ -33,17 +33,23 @@ func (c *converter) merged(l *layer, in call) ([]string, error) {
 	return out, nil
 }
 
-// mergedMask is what counts in any of the inputs; all of it where one has no mask.
+// mergedMask is what counts in any of the inputs, and all of it where one has no
+// mask; before Keras 3 it is what counts in all that have one.
 func (c *converter) mergedMask(l *layer, in call) string {
-	mask := ""
-	for i, t := range in.tensors() {
+	mask, op := "", "Or"
+	old := c.source.Era() < 3
+	if old {
+		op = "And"
+	}
+	for _, t := range in.tensors() {
 		switch {
+		case t.mask == "" && old:
 		case t.mask == "":
 			return ""
-		case i == 0:
+		case mask == "":
 			mask = t.mask
 		case t.mask != mask:
-			mask = c.op2(l, "Or", mask, t.mask)
+			mask = c.op2(l, op, mask, t.mask)
 		}
 	}
 	return mask

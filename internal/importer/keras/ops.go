@@ -34,7 +34,7 @@ func opKinds() map[string]*kind {
 		out["ops."+name] = &kind{kwargs: "x", run: numeric(func(c *converter, l *layer, x string) (string, error) { return c.op(l, op, x), nil })}
 	}
 	for name, f := range map[string]string{
-		"Relu6": "relu6", "Silu": "silu", "LogSigmoid": "log_sigmoid", "HardSigmoid": "hard_sigmoid", "HardSilu": "hard_silu", "HardTanh": "hard_tanh", "TanhShrink": "tanh_shrink", "Squareplus": "squareplus",
+		"Relu6": "relu6", "Silu": "silu", "LogSigmoid": "log_sigmoid", "HardSigmoid": "hard_sigmoid", "HardSilu": "hard_silu", "HardTanh": "hard_tanh", "TanhShrink": "tanh_shrink",
 	} {
 		out["ops."+name] = &kind{kwargs: "x", run: numeric(func(c *converter, l *layer, x string) (string, error) { return c.activate(l, f, x) })}
 	}
@@ -64,6 +64,9 @@ func moreOps() map[string]*kind {
 		"Argmax": {fields: axis, run: unary(arg("ArgMax"))},
 		"Argmin": {fields: axis, run: unary(arg("ArgMin"))},
 		"Square": {run: numeric(func(c *converter, l *layer, x string) (string, error) { return c.op2(l, "Mul", x, x), nil })},
+		"Squareplus": {fields: "b", run: numeric(func(c *converter, l *layer, x string) (string, error) {
+			return squareplusOf(c, l, x, l.Cfg.Num("b", 4)), nil
+		})},
 		"Rsqrt": {run: numeric(func(c *converter, l *layer, x string) (string, error) {
 			return c.op(l, "Reciprocal", c.op(l, "Sqrt", x)), nil
 		})},

@@ -33,7 +33,7 @@ func pool(op string, n int) runner {
 			attrs := w.Attrs()
 			switch {
 			case padding == "valid" || padding == "":
-			case padding == "same" && c.source.Theano:
+			case padding == "same" && c.theano:
 				return c.theanoPool(l, op, x, w)
 			case padding == "same":
 				// What lies outside counts for neither: it is below all
@@ -88,7 +88,7 @@ func globalPool(op string) runner {
 		var axes []int64
 		for i := 1; i < rank-1; i++ {
 			at := int64(i)
-			if channelsFirst(l) {
+			if c.channelsFirst(l) {
 				at++
 			}
 			axes = append(axes, at)

@@ -170,8 +170,8 @@ func (c *converter) sides(l *layer, v any, n int) ([][2]int64, error) {
 }
 
 // firstSpatial gives the first spatial axis.
-func firstSpatial(l *layer) int {
-	if channelsFirst(l) {
+func (c *converter) firstSpatial(l *layer) int {
+	if c.channelsFirst(l) {
 		return 2
 	}
 	return 1
@@ -189,7 +189,7 @@ func zeroPadding(n int) runner {
 		rank := c.rank(x)
 		pads := make([]int64, 2*rank)
 		for i, p := range s {
-			at := firstSpatial(l) + i
+			at := c.firstSpatial(l) + i
 			pads[at], pads[rank+at] = p[0], p[1]
 		}
 		return c.op2(l, "Pad", x, c.b.Ints(pads...)), nil
@@ -211,7 +211,7 @@ func cropping(n int) runner {
 			if p[1] > 0 {
 				end = -p[1]
 			}
-			starts, ends, axes = append(starts, p[0]), append(ends, end), append(axes, int64(firstSpatial(l)+i))
+			starts, ends, axes = append(starts, p[0]), append(ends, end), append(axes, int64(c.firstSpatial(l)+i))
 		}
 		return c.op3(l, "Slice", x, c.b.Ints(starts...), c.b.Ints(ends...), c.b.Ints(axes...)), nil
 	})
@@ -267,7 +267,7 @@ func pictureAxes(c *converter, l *layer, x string) (axes [2]int, err error) {
 	if rank != 3 && rank != 4 {
 		return axes, c.invalid(l, "its input has %d axes, and a picture three", rank)
 	}
-	if channelsFirst(l) {
+	if c.channelsFirst(l) {
 		return [2]int{rank - 2, rank - 1}, nil
 	}
 	return [2]int{rank - 3, rank - 2}, nil
@@ -388,4 +388,58 @@ func einsumDense(c *converter, l *layer, x string) (string, error) {
 		y = c.op2(l, "Add", y, c.constant(l, "bias", b))
 	}
 	return c.activated(l, y, nil)
+}
+
+// maxout is the largest of several matrices' results, of Keras 1.
+func maxout(c *converter, l *layer, x string) (string, error) {
+	n, out := l.Cfg.Int("nb_feature", 4), l.Cfg.Int("output_dim", 0)
+	w, err := c.weight(l, "kernel", n, c.dim(x, -1), out)
+	if err != nil {
+		return "", err
+	}
+	// Batch, one and numbers by the matrices: matrices, batch and numbers.
+	y := c.op2(l, "MatMul", c.op2(l, "Unsqueeze", x, c.b.Ints(0)), c.constant(l, "kernel", w))
+	if useBias(l) {
+		b, err := c.weight(l, "bias", n, out)
+		if err != nil {
+			return "", err
+		}
+		b.Shape = []int64{n, 1, out}
+		y = c.op2(l, "Add", y, c.constant(l, "bias", b))
+	}
+	return c.op(l, "ReduceMax", y, onnx.AInts("axes", 0), onnx.AInt("keepdims", 0)), nil
+}
+
+func highwaySlots(l *layer) []string {
+	if useBias(l) {
+		return []string{"kernel", "carry_kernel", "bias", "carry_bias"}
+	}
+	return []string{"kernel", "carry_kernel"}
+}
+
+// highway lets a part of its input through, of Keras 1.
+func highway(c *converter, l *layer, x string) (string, error) {
+	n := c.dim(x, -1)
+	part := func(prefix string) (string, error) {
+		w, err := c.weight(l, prefix+"kernel", n, n)
+		if err != nil {
+			return "", err
+		}
+		y := c.op2(l, "MatMul", x, c.constant(l, prefix+"kernel", w))
+		if !useBias(l) {
+			return y, nil
+		}
+		b, err := c.vector(l, prefix+"bias", n)
+		return c.op2(l, "Add", y, b), err
+	}
+	gate, err := part("carry_")
+	if err != nil {
+		return "", err
+	}
+	y, err := part("")
+	if y, err = c.activated(l, y, err); err != nil {
+		return "", err
+	}
+	t := c.op(l, "Sigmoid", gate)
+	return c.op2(l, "Add", c.op2(l, "Mul", y, t), c.op2(l, "Mul", x, c.linear(l, t, -1, 1))), nil
 }

@@ -49,11 +49,10 @@ type operator func(k *call) ([]value, error)
 // value is what a node gives: a tensor of the graph, a variable, or a list of
 // tensors. One that is bad comes of something that is not supported.
 type value struct {
-	name     string
-	variable *flow.Node
-	list     *list
-	array    *arrayInfo
-	bad      bool
+	name  string
+	list  *list
+	array *arrayInfo
+	bad   bool
 }
 
 func one(name string) []value { return []value{{name: name}} }
@@ -101,16 +100,22 @@ func (e *env) lookup(n *flow.Node) ([]value, bool) {
 	return nil, false
 }
 
-// within makes an env inside another: a body in a builder of its own.
-func (c *converter) within(parent *env, s *flow.Scope, b *build.Builder, sees bool) (*env, error) {
-	e := &env{scope: s, b: b, vals: map[*flow.Node][]value{}, depth: parent.depth + 1}
-	if sees {
-		e.parent = parent
-	}
+// beside makes an env for a function that is called.
+func (c *converter) beside(caller *env, s *flow.Scope, b *build.Builder) (*env, error) {
+	e := &env{scope: s, b: b, vals: map[*flow.Node][]value{}, depth: caller.depth + 1}
 	if e.depth > maxDepth {
 		return nil, stoa.Errorf(stoa.TooLarge, "%s: functions, loops and branches lie over %d deep in each other, at %q", c.model.file, maxDepth, s.Name)
 	}
 	return e, nil
+}
+
+// within makes an env for a body or a branch, which sees what is around it.
+func (c *converter) within(parent *env, b *build.Builder) (*env, error) {
+	e, err := c.beside(parent, parent.scope, b)
+	if err == nil {
+		e.parent = parent
+	}
+	return e, err
 }
 
 // get evaluates outputs.

@@ -45,14 +45,14 @@ func (k *call) invoke(name string, args []value, b *build.Builder) ([]value, err
 	if len(args) < len(s.Args) {
 		return nil, k.invalid("function %q takes %d arguments and is given %d", name, len(s.Args), len(args))
 	}
-	e, err := k.within(k.env, s, b, false)
+	e, err := k.beside(k.env, s, b)
 	if err != nil {
 		return nil, err
 	}
 	for i, a := range s.Args {
 		e.vals[a] = []value{args[i]}
 	}
-	return k.converter.get(e, s.Returns...)
+	return k.get(e, s.Returns...)
 }
 
 func (k *call) missing(name string) error {
@@ -193,14 +193,14 @@ func merge(k *call) ([]value, error) {
 		return nil, err
 	}
 	body := func(b *build.Builder, side bool) ([]value, error) {
-		e, err := k.within(k.env, k.env.scope, b, true)
+		e, err := k.within(k.env, b)
 		if err != nil {
 			return nil, err
 		}
 		if side {
-			return k.converter.get(e, cond.Sides[1])
+			return k.get(e, cond.Sides[1])
 		}
-		return k.converter.get(e, cond.Sides[0])
+		return k.get(e, cond.Sides[0])
 	}
 	if t, ok := k.constant(k.x(0)); ok {
 		return body(k.b, arith.Truth(t))

@@ -30,7 +30,7 @@ func (c *converter) inputs(e *env, p ports) error {
 			continue
 		}
 		if n.Op != "IteratorGetNext" {
-			if flag, err := c.trainingFlag(e, n); err != nil || flag {
+			if c.trainingFlag(e, n) {
 				continue
 			}
 			if err := c.bind(e, port{name: n.Name, ref: flow.Ref{Node: n, Out: 0}}); err != nil {
@@ -59,14 +59,14 @@ func (c *converter) fedAnyway(n *flow.Node) bool {
 
 // trainingFlag makes a placeholder that is one truth value false: it tells
 // whether the network is in training.
-func (c *converter) trainingFlag(e *env, n *flow.Node) (bool, error) {
+func (c *converter) trainingFlag(e *env, n *flow.Node) bool {
 	if n.DType("dtype", tensor.Undefined) != tensor.Bool || len(n.ShapeOf("shape")) > 0 || c.opt.Shapes[n.Name] != nil {
-		return false, nil
+		return false
 	}
 	no := c.root.Constant(n.Name+"/false", tensor.Tensor{DType: tensor.Bool, Shape: []int64{}, Data: []byte{0}})
 	e.vals[n] = []value{{name: no}}
 	c.note("input %q, which tells training from use, is taken to be false", n.Name)
-	return true, nil
+	return true
 }
 
 func typesOf(n *flow.Node) []tensor.DType {

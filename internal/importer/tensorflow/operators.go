@@ -95,7 +95,7 @@ func constantOperator(k *call) ([]value, error) {
 		return nil, k.invalid("%s", err)
 	}
 	if size := int64(len(t.Data)); size > maxView {
-		k.converter.budget -= size
+		k.budget -= size
 	}
 	name := k.root.Constant(k.Name, t)
 	k.constants[a.Tensor] = name

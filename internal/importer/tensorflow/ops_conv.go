@@ -1,6 +1,7 @@
 package tensorflow
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
@@ -93,17 +94,14 @@ func (k *call) permuted(x string, perm ...int) (string, error) {
 		}
 		return k.op("Transpose", []string{x}, onnx.AInts("perm", order...)), nil
 	}
-	key := x
-	for _, p := range perm {
-		key += string(rune('0' + p))
-	}
+	key := fmt.Sprint(x, perm)
 	if name, ok := k.transposed[key]; ok {
 		return name, nil
 	}
 	if err := t.Check(); err != nil {
 		return "", err
 	}
-	if k.converter.budget -= int64(len(t.Data)); k.converter.budget < 0 {
+	if k.budget -= int64(len(t.Data)); k.budget < 0 {
 		return "", k.invalid("the weights take much more memory than their file")
 	}
 	name := k.root.Constant(x+"/turned", tensor.Permute(t, perm...))

@@ -252,7 +252,7 @@ func castOperator(k *call) ([]value, error) {
 	x := k.x(0)
 	if t, ok := k.constant(x); ok && d != t.DType {
 		if out, ok := arith.Cast(t, d); ok {
-			if k.converter.budget -= int64(len(out.Data)); k.converter.budget < 0 {
+			if k.budget -= int64(len(out.Data)); k.budget < 0 {
 				return nil, k.invalid("the weights take much more memory than their file")
 			}
 			return one(k.root.Constant(k.Name, out)), nil
@@ -400,7 +400,7 @@ func approximateEqual(k *call) ([]value, error) {
 	})(k)
 }
 
-func oneIf(b bool) int64 {
+func oneIf(b bool) int64 { //nolint:revive // the flag is the value
 	if b {
 		return 1
 	}

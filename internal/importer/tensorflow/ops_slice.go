@@ -137,6 +137,27 @@ func stridedSlice(k *call) ([]value, error) {
 	})(k)
 }
 
+// ends gives where an axis is sliced, from the lists of numbers that are known.
+func (a stride) ends(begins, ends []int64, knowBegins, knowEnds bool, by int64) (from, to, step int64) {
+	from, to, step = 0, farEnd, by
+	if step < 0 {
+		from, to = farEnd, -farEnd
+	}
+	if knowBegins && (!a.begin || a.gone) {
+		from = begins[a.at]
+	}
+	if knowEnds && !a.end {
+		to = ends[a.at]
+	}
+	if a.gone {
+		if to = from + 1; to == 0 {
+			to = farEnd
+		}
+		step = 1
+	}
+	return from, to, step
+}
+
 // sliceAxes slices the axes that are not taken whole. Numbers that are not known
 // are picked out of the lists when the network runs.
 func (k *call) sliceAxes(axes []stride) (string, error) {
@@ -160,23 +181,7 @@ func (k *call) sliceAxes(axes []stride) (string, error) {
 		if step == 0 {
 			return "", k.invalid("a step is 0")
 		}
-		from, to := int64(0), int64(farEnd)
-		if step < 0 {
-			from, to = farEnd, -farEnd
-		}
-		if knowBegins && (!a.begin || a.gone) {
-			from = b[a.at]
-		}
-		if knowEnds && !a.end {
-			to = e[a.at]
-			// Of steps backwards, -1 is the last element and not before the first.
-		}
-		if a.gone {
-			step = 1
-			if to = from + 1; to == 0 {
-				to = farEnd
-			}
-		}
+		from, to, step := a.ends(b, e, knowBegins, knowEnds, step)
 		if !a.gone && from == 0 && to >= farEnd && step == 1 && (knowBegins || a.begin) && (knowEnds || a.end) {
 			continue
 		}

@@ -81,8 +81,8 @@ func (c *converter) ports(main *flow.Scope) (ports, error) {
 	return p, nil
 }
 
-// signature chooses a signature: the one whose outputs were asked for, else
-// serving_default, else the first. It is nil where there is none, or where other
+// signature chooses a signature: the one that was asked for, or whose outputs
+// were, else serving_default, else the first. It is nil where there is none, or where other
 // tensors of the graph were asked for.
 func (c *converter) signature() (*graphdef.Signature, error) {
 	var names []string
@@ -100,14 +100,20 @@ func (c *converter) signature() (*graphdef.Signature, error) {
 		}
 		return cmp.Compare(a, b)
 	})
-	if len(names) == 0 {
+	if len(names) == 0 && c.opt.Signature == "" {
 		if c.model.saved && len(c.opt.Outputs) == 0 && len(c.definitions) > 0 {
 			return nil, stoa.Errorf(stoa.Unsupported, "%s: the SavedModel has no signature, so that nothing says what goes in and out: save it with one, as in tf.saved_model.save(model, folder, signatures=model.call.get_concrete_function(tf.TensorSpec(...)))", c.model.file)
 		}
 		return nil, nil
 	}
+	if want := c.opt.Signature; want != "" {
+		if !slices.Contains(names, want) {
+			return nil, stoa.Errorf(stoa.Invalid, "%s: it has no signature %q, but %s", c.model.file, want, cmp.Or(strings.Join(names, ", "), "none at all"))
+		}
+		names = []string{want}
+	}
 	if len(names) > 1 {
-		c.note("the file has the signatures %s; ask for outputs of another as %s:OUTPUT", strings.Join(names, ", "), names[1])
+		c.note("the file has the signatures %s; another is had with model.signature in stoa.yaml, or --signature %s", strings.Join(names, ", "), names[1])
 	}
 	if len(c.opt.Outputs) == 0 {
 		c.note("the network is that of the signature %s", names[0])

@@ -52,14 +52,14 @@ func open(job importer.Job) (*model, error) {
 		}
 		m.saved = true
 		m.take(m.choose(metas))
-		return m, m.variables(job.Source, path.Join(path.Dir(m.file), "variables/variables"), true)
+		return m, m.variables(job.Source, path.Join(path.Dir(m.file), "variables/variables"))
 	case graphdef.KindMetaGraph:
 		meta, err := graphdef.ParseMetaGraph(data)
 		if err != nil {
 			return nil, m.invalid(err)
 		}
 		m.take(meta)
-		return m, m.variables(job.Source, strings.TrimSuffix(m.file, ".meta"), false)
+		return m, m.variables(job.Source, strings.TrimSuffix(m.file, ".meta"))
 	case graphdef.KindNone:
 	}
 	return nil, stoa.Errorf(stoa.Invalid, "%s: it is no graph of TensorFlow", m.file)
@@ -94,14 +94,14 @@ func (m *model) choose(metas []*graphdef.MetaGraph) *graphdef.MetaGraph {
 
 func (m *model) take(meta *graphdef.MetaGraph) { m.graph, m.signatures = meta.Graph, meta.Signatures }
 
-// variables opens the bundle whose files begin with a name. A graph without
-// variables needs none.
-func (m *model) variables(src *importer.Source, base string, optional bool) error {
+// variables opens the bundle whose files begin with a name. A SavedModel whose
+// graph has no variables has none.
+func (m *model) variables(src *importer.Source, base string) error {
 	data, err := m.read(src, base+".index")
+	if err != nil && m.saved {
+		return nil
+	}
 	if err != nil {
-		if optional {
-			return nil
-		}
 		return stoa.Errorf(stoa.Invalid, "%s: its variables, %s.index and %s.data-00000-of-00001, are not there: add them", m.file, path.Base(base), path.Base(base))
 	}
 	index, err := bundle.Parse(data)

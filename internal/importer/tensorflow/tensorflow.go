@@ -43,13 +43,14 @@ func (Plug) Find(files []*importer.File) []importer.Candidate {
 		if err != nil {
 			continue
 		}
-		switch kind, text := sight(data); {
-		case kind == graphdef.KindGraph:
-			out = append(out, importer.Candidate{Files: []string{f.Name}, Format: "TensorFlow GraphDef" + form(text)})
-		case kind == graphdef.KindSavedModel:
-			out = append(out, importer.Candidate{Files: []string{f.Name}, Format: "TensorFlow SavedModel" + form(text)})
-		case kind == graphdef.KindMetaGraph:
-			out = append(out, importer.Candidate{Files: []string{f.Name}, Format: "TensorFlow checkpoint" + form(text)})
+		kind, text := sight(data)
+		format := formats[kind]
+		if text {
+			format += ", text"
+		}
+		switch {
+		case kind != graphdef.KindNone:
+			out = append(out, importer.Candidate{Files: []string{f.Name}, Format: format})
 		case bundle.Is(data) && !names[strings.TrimSuffix(f.Name, ".index")+".meta"] && path.Base(path.Dir(f.Name)) != "variables":
 			out = append(out, importer.Candidate{Files: []string{f.Name}, Format: "TensorFlow variables", Err: stoa.Errorf(stoa.Unsupported,
 				"%s: variables of TensorFlow, without the graph that uses them: add the checkpoint's .meta file, or export the network as a SavedModel", f.Name)})
@@ -65,11 +66,8 @@ func sight(data []byte) (kind graphdef.Kind, text bool) {
 	return graphdef.Sight(data), false
 }
 
-func form(text bool) string {
-	if text {
-		return ", text"
-	}
-	return ""
+var formats = map[graphdef.Kind]string{
+	graphdef.KindGraph: "TensorFlow GraphDef", graphdef.KindSavedModel: "TensorFlow SavedModel", graphdef.KindMetaGraph: "TensorFlow checkpoint",
 }
 
 // Import makes the network of a candidate.

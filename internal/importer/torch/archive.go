@@ -246,18 +246,18 @@ func (a *archive) read(w *weight) (tensor.Tensor, error) {
 	}
 	each := w.dtype.Size()
 	last, contiguous, run := w.offset, true, int64(1)
-	for i := len(w.size) - 1; i >= 0; i-- {
-		if w.size[i] > 1 {
-			if w.stride[i] > 1<<48 || w.size[i] > 1<<48 {
+	for i, n := range slices.Backward(w.size) {
+		if n > 1 {
+			if w.stride[i] > 1<<48 || n > 1<<48 {
 				return tensor.Tensor{}, stoa.Errorf(stoa.Invalid, "%s: a tensor has a stride of %d", a.file, w.stride[i])
 			}
 			contiguous = contiguous && w.stride[i] == run
-			last += (w.size[i] - 1) * w.stride[i]
+			last += (n - 1) * w.stride[i]
 			if last < 0 || last > 1<<50 {
 				last = 1 << 50
 			}
 		}
-		run *= w.size[i]
+		run *= n
 	}
 	if bytes > 0 && (last >= int64(len(w.storage.data))/each || w.offset > last) {
 		return tensor.Tensor{}, stoa.Errorf(stoa.Invalid, "%s: a tensor reaches beyond its storage %.40q", a.file, w.storage.key)

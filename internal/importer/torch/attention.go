@@ -3,6 +3,7 @@ package torch
 import (
 	"math"
 
+	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
@@ -33,10 +34,8 @@ func (c *converter) attend(a *args, maskName string) (y, weights *ten) {
 	if a.bool("enable_gqa", false) {
 		c.refuse("enable_gqa is not supported")
 	}
-	factor := value(nil)
-	if a.has("scale") {
-		factor = a.float("scale", 1)
-	} else {
+	factor := a.float("scale", 0)
+	if !a.has("scale") {
 		factor = 1 / math.Sqrt(float64(c.fixed(q, c.rank(q)-1)))
 	}
 	mask := a.opt(maskName)
@@ -45,7 +44,7 @@ func (c *converter) attend(a *args, maskName string) (y, weights *ten) {
 		row, column := c.unsqueeze(c.rangeOf(int64(0), s), 1), c.unsqueeze(c.rangeOf(int64(0), t), 0)
 		mask = c.op("GreaterOrEqual", []any{row, column})
 	}
-	return c.attention(q, k, v, mask, factor.(float64))
+	return c.attention(q, k, v, mask, factor)
 }
 
 // attention takes a mask that is true where one may look, or is added.
@@ -63,7 +62,7 @@ func (c *converter) attention(q, k, v, mask *ten, factor float64) (y, weights *t
 }
 
 func (c *converter) softmaxLast(x *ten) *ten {
-	return softmax("Softmax")(c, &args{c: c, vals: map[string]value{"self": x, "dim": int64(-1)}}).(*ten)
+	return c.op("Softmax", []any{x}, onnx.AInt("axis", -1))
 }
 
 // selfAttention is attention of several heads of a batch of sequences to itself.
@@ -79,12 +78,12 @@ func (c *converter) selfAttention(x *ten, a *args) (y, weights *ten) {
 	}
 	qkv := c.linear(x, a.ten("qkv_weight"), a.opt("qkv_bias"))
 	qkv = c.transpose(c.reshape(qkv, []value{s[0], s[1], int64(3), heads, embed / heads}), 2, 0, 3, 1, 4)
-	parts := c.unbind(qkv, 0)
+	q, k, v := c.pick(qkv, 0, int64(0)), c.pick(qkv, 0, int64(1)), c.pick(qkv, 0, int64(2))
 	mask := a.opt("mask")
 	if mask != nil {
 		mask = c.maskOf(mask, a)
 	}
-	y, weights = c.attention(parts[0].(*ten), parts[1].(*ten), parts[2].(*ten), mask, 1/math.Sqrt(float64(embed/heads)))
+	y, weights = c.attention(q, k, v, mask, 1/math.Sqrt(float64(embed/heads)))
 	y = c.reshape(c.transpose(y, 0, 2, 1, 3), []value{s[0], s[1], embed})
 	return c.linear(y, a.ten("proj_weight"), a.opt("proj_bias")), weights
 }

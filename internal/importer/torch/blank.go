@@ -1,6 +1,9 @@
 package torch
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // askBlank looks what an operator wants of an input whose shape nobody told, and
 // what was done to it before does not matter: operators that keep a shape would
@@ -27,16 +30,17 @@ func (c *converter) askBlank(op string, in []value) {
 			if n := rankOf(1); n > 0 {
 				d.ranks = []int{n}
 			}
-		case op == "linear" || op == "addmm" || op == "mm":
+			d.names = []string{"batch", "channels", "length"}
+		case op == "matmul" && rankOf(1-i) == 2 || op == "linear" || op == "addmm":
 			d.ranks, d.names = []int{2, 3, 4}, []string{"batch", "features"}
 		case op == "lstm" || op == "gru" || op == "rnn_tanh" || op == "rnn_relu":
 			d.ranks, d.names = []int{3}, stepNames(in)
-		case op == "_transformer_encoder_layer_fwd" || op == "bmm" || op == "baddbmm" || op == "_native_multi_head_attention":
+		case op == "_transformer_encoder_layer_fwd" || op == "_native_multi_head_attention":
 			d.ranks = []int{3}
 		case strings.HasSuffix(op, "_cell"):
 			d.ranks, d.names = []int{2}, []string{"batch", "features"}
 		case strings.HasSuffix(op, "1d"):
-			d.ranks = []int{3}
+			d.ranks, d.names = []int{3}, []string{"batch", "channels", "length"}
 		case strings.HasSuffix(op, "3d"):
 			d.ranks = []int{5}
 		case strings.HasSuffix(op, "2d"), op == "pixel_shuffle":
@@ -59,8 +63,8 @@ func stepNames(in []value) []string {
 
 // ranksByModule guesses by the class of the module that is at work.
 func (c *converter) ranksByModule() []int {
-	for i := len(c.self) - 1; i >= 0; i-- {
-		name := c.self[i][strings.LastIndexByte(c.self[i], '.')+1:]
+	for _, class := range slices.Backward(c.self) {
+		name := class[strings.LastIndexByte(class, '.')+1:]
 		switch {
 		case name == "LSTM" || name == "GRU" || name == "RNN" || strings.HasPrefix(name, "Transformer") || name == "MultiheadAttention":
 			return []int{3, 2}

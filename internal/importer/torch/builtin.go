@@ -78,7 +78,7 @@ func (c *converter) isInstance(v value, t torchscript.Expr) value {
 }
 
 // range_ is range(stop) or range(start, stop, step).
-func (c *converter) range_(args []value) value {
+func (c *converter) range_(args []value) *list {
 	n := make([]int64, len(args))
 	for i, a := range args {
 		v, ok := c.settle(c.lift(a)).(int64)

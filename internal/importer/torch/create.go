@@ -251,7 +251,7 @@ func (c *converter) listTensor(flat, shape []value, t tensor.DType) value {
 		}
 		dims := make([]int64, len(shape))
 		for i, d := range shape {
-			dims[i] = d.(int64)
+			dims[i] = c.lift(d).n[0]
 		}
 		if n, err := tensor.Elements(dims); err != nil || n != int64(len(vs)) {
 			c.contradict("lists of different lengths make no tensor")

@@ -2,6 +2,7 @@ package torch
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stoa-project/stoa"
@@ -62,12 +63,7 @@ func (c *converter) unsupport(op, why string) {
 	if c.path != "" {
 		text += " (module " + c.path + ")"
 	}
-	for _, old := range c.unsupported {
-		if old == text {
-			return
-		}
-	}
-	if len(c.unsupported) < 1000 {
+	if len(c.unsupported) < 1000 && !slices.Contains(c.unsupported, text) {
 		c.unsupported = append(c.unsupported, text)
 	}
 }

@@ -11,9 +11,10 @@ import (
 // failure ends the interpretation; it travels as a panic from wherever it
 // happens to run, which returns it as an error.
 type failure struct {
-	err  error
-	size bool    // it may be due to the sizes that were tried
-	want *demand // or to what was assumed of an input
+	err     error
+	decided bool    // the code decides by a size
+	size    bool    // it may be due to the sizes that were tried
+	want    *demand // or to what was assumed of an input
 }
 
 // demand is what the code asks of an input whose type or shape nobody told.

@@ -383,7 +383,7 @@ func (c *converter) declare(x *ten, t tensor.DType, shape []value) *ten {
 			dims[i] = onnx.Dim{Value: -1}
 			if n, ok := v.(int64); ok {
 				dims[i] = onnx.Fixed(n)
-			} else if at, axis, ok := c.inputDim(v.(*num)); ok {
+			} else if at, axis, ok := c.inputDim(c.lift(v)); ok {
 				dims[i] = c.inputs[at].dims[axis]
 			}
 		}

@@ -22,7 +22,7 @@ func indexOps() map[string]operator {
 		"scatter_add":    {"self dim index src", scatter("add")},
 		"topk":           {"self k dim largest sorted", topk},
 		"sort":           {"self dim descending", sortOp},
-		"argsort":        {"self dim descending", func(c *converter, a *args) value { return sortOp(c, a).(tuple)[1] }},
+		"argsort":        {"self dim descending", func(c *converter, a *args) value { return sorted(c, a)[1] }},
 		"one_hot":        {"self num_classes", oneHot},
 		"select_scatter": {"self src dim index", selectScatter},
 	}
@@ -211,7 +211,9 @@ func (c *converter) largest(x *ten, k value, axis int, largest bool) tuple {
 	return tuple{c.declare(out[0], t, shape), c.declare(out[1], tensor.Int64, shape)}
 }
 
-func sortOp(c *converter, a *args) value {
+func sortOp(c *converter, a *args) value { return sorted(c, a) }
+
+func sorted(c *converter, a *args) tuple {
 	x := a.ten("self")
 	axis := a.axis("dim", c.rank(x), -1)
 	return c.largest(x, c.shape(x)[axis], axis, a.bool("descending", false))

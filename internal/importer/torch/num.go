@@ -3,6 +3,8 @@ package torch
 import (
 	"math"
 
+	"github.com/stoa-project/stoa"
+
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -55,6 +57,9 @@ func (n *num) floats() [probes]float64 {
 
 // settle gives a plain number where all sizes lead to the same.
 func (c *converter) settle(n *num) value {
+	if n.loose {
+		return n
+	}
 	for p := 1; p < probes; p++ {
 		if n.float && n.f[p] != n.f[0] || !n.float && n.n[p] != n.n[0] {
 			return n
@@ -102,7 +107,7 @@ func (c *converter) vec(v value) string {
 
 // vector gives a tensor of several whole numbers.
 func (c *converter) vector(vs []value) string {
-	var parts []any
+	var parts []string
 	var run []int64
 	flush := func() {
 		if len(run) > 0 {
@@ -122,15 +127,19 @@ func (c *converter) vector(vs []value) string {
 	case 0:
 		return c.ints()
 	case 1:
-		return parts[0].(string)
+		return parts[0]
 	}
-	return c.use(c.op("Concat", parts, onnx.AInt("axis", 0)))
+	in := make([]any, len(parts))
+	for i, p := range parts {
+		in[i] = p
+	}
+	return c.use(c.op("Concat", in, onnx.AInt("axis", 0)))
 }
 
 // arithmetic computes with numbers of the code.
 func (c *converter) arithmetic(op string, a, b value) value {
 	x, y := c.lift(a), c.lift(b)
-	out := &num{float: x.float || y.float || op == "div"}
+	out := &num{float: x.float || y.float || op == "div", loose: x.loose || y.loose}
 	if op == "pow" && !out.float {
 		for p := range y.n {
 			out.float = out.float || y.n[p] < 0
@@ -154,31 +163,36 @@ func (c *converter) arithmetic(op string, a, b value) value {
 			out.n[p] = r
 		}
 	}
-	out.make = func() string {
-		p, q := any(c.vec(a)), any(c.vec(b))
-		if out.float {
-			p, q = c.cast(&ten{name: p.(string)}, tensor.Float32), c.cast(&ten{name: q.(string)}, tensor.Float32)
-		}
-		switch op {
-		case "floordiv":
-			if !out.float && out.n[0] < 0 { // ONNX rounds towards zero
-				p = c.op("Sub", []any{p, c.op("Mod", []any{p, q})})
-			}
-			d := c.op("Div", []any{p, q})
-			if out.float {
-				d = c.op("Floor", []any{d})
-			}
-			return c.use(d)
-		case "remainder":
-			if out.float {
-				f := c.op("Floor", []any{c.op("Div", []any{p, q})})
-				return c.use(c.op("Sub", []any{p, c.op("Mul", []any{f, q})}))
-			}
-			return c.use(c.op("Mod", []any{p, q}))
-		}
-		return c.use(c.op(numberOps[op], []any{p, q}))
+	out.make = func() string { return c.use(c.computed(op, a, b, out)) }
+	if _, plain := c.settle(x).(*num); plain && op == "remainder" {
+		out.loose = true
 	}
 	return c.settle(out)
+}
+
+// computed adds the nodes of an operation with numbers.
+func (c *converter) computed(op string, a, b value, out *num) *ten {
+	p, q := &ten{name: c.vec(a)}, &ten{name: c.vec(b)}
+	if out.float {
+		p, q = c.cast(p, tensor.Float32), c.cast(q, tensor.Float32)
+	}
+	switch op {
+	case "floordiv":
+		if out.float {
+			return c.op("Floor", []any{c.op("Div", []any{p, q})})
+		}
+		if out.n[0] < 0 { // ONNX rounds towards zero
+			p = c.op("Sub", []any{p, c.op("Mod", []any{p, q})})
+		}
+		return c.op("Div", []any{p, q})
+	case "remainder":
+		if out.float {
+			f := c.op("Floor", []any{c.op("Div", []any{p, q})})
+			return c.op("Sub", []any{p, c.op("Mul", []any{f, q})})
+		}
+		return c.op("Mod", []any{p, q})
+	}
+	return c.op(numberOps[op], []any{p, q})
 }
 
 var numberOps = map[string]string{"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "pow": "Pow", "max": "Max", "min": "Min"}
@@ -239,7 +253,7 @@ func wholeOp(op string, a, b int64) (int64, bool) {
 // single computes a function of one number.
 func (c *converter) single(v value, whole bool, f func(float64) float64, ops ...string) value {
 	x := c.lift(v)
-	out := &num{float: !whole}
+	out := &num{float: !whole, loose: x.loose}
 	for p, a := range x.floats() {
 		r := f(a)
 		if math.IsNaN(r) {
@@ -288,7 +302,7 @@ func (c *converter) compare(op string, a, b value) bool {
 			out[p] = x[p] >= y[p]
 		}
 		if out[p] != out[0] {
-			c.contradict("the code decides by the size of an input")
+			panic(&failure{size: true, decided: true, err: stoa.Errorf(stoa.Invalid, "%s: %sthe code decides by the size of an input", c.file, c.here())})
 		}
 	}
 	if op == "eq" && !out[0] || op == "ne" && out[0] {

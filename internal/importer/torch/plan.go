@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/torchscript"
@@ -51,7 +52,9 @@ type spec struct {
 
 // trial says which sizes are tried for what is free.
 type trial struct {
-	even   bool // multiples of 64, for networks that halve and join again
+	even   bool // multiples of 32, for networks that halve and join again
+	large  bool // none is small
+	small  bool // texts are short
 	shared bool // free sizes of the same meaning are the same for all inputs
 	fix    map[string]int64
 }
@@ -79,6 +82,9 @@ func (p *plan) find() (*converter, error) {
 		return c.converter, firstErr
 	}
 	for _, t := range trials(c.specs) {
+		if c.decided && t.fix == nil {
+			continue
+		}
 		again, err := p.settle(specs, t)
 		if err == nil {
 			t.explain(again.converter)
@@ -87,14 +93,16 @@ func (p *plan) find() (*converter, error) {
 		if !again.size || p.tries > maxTries {
 			break
 		}
+		c.decided = c.decided || again.decided
 	}
 	return nil, p.advise(firstErr, c.specs)
 }
 
 // trials are what is tried after all sizes were free, in this order: other sizes,
-// pictures of one size, a fixed batch, both.
+// pictures of one size, a fixed batch, both. Where the code decides by a size,
+// it would be wrong to find sizes for which it decides alike.
 func trials(specs []spec) []trial {
-	out := []trial{{shared: true}, {even: true, shared: true}}
+	out := []trial{{shared: true}, {even: true, shared: true}, {large: true, shared: true}, {large: true, even: true, shared: true}}
 	spatial := map[string]bool{}
 	batch := false
 	for _, s := range specs {
@@ -157,6 +165,7 @@ type attempt struct {
 	converter *converter
 	specs     []spec
 	size      bool // it failed, and with other sizes it may not
+	decided   bool // since the code decides by a size
 }
 
 // settle runs the code, learning about its inputs, until it fits or fails.
@@ -170,7 +179,7 @@ func (p *plan) settle(start []spec, t trial) (attempt, error) {
 	for {
 		p.tries++
 		c, f := p.run(specs, t)
-		a := attempt{converter: c, specs: specs, size: f.size}
+		a := attempt{converter: c, specs: specs, size: f.size, decided: f.decided}
 		if f.err == nil {
 			return a, nil
 		}
@@ -184,7 +193,7 @@ func (p *plan) settle(start []spec, t trial) (attempt, error) {
 			return a, f.err
 		}
 		if first == nil {
-			first, firstErr = &attempt{converter: c, specs: snapshot(specs), size: true}, f.err
+			first, firstErr = &attempt{converter: c, specs: snapshot(specs), size: true, decided: f.decided}, f.err
 		}
 		if !another(specs) {
 			return *first, firstErr
@@ -368,14 +377,11 @@ func (p *plan) specs() (specs []spec, err error) {
 }
 
 func inputNames(specs []spec) string {
-	out := ""
-	for i, s := range specs {
-		if i > 0 {
-			out += ", "
-		}
-		out += s.path
+	var out []string
+	for _, s := range specs {
+		out = append(out, s.path)
 	}
-	return out
+	return strings.Join(out, ", ")
 }
 
 // makeInputs makes the values that forward takes.
@@ -428,15 +434,21 @@ func (c *converter) inputOf(name string, t torchscript.Expr, specs []spec, tr tr
 }
 
 // The sizes that are tried: of the batch, and of others by what they are. They
-// lie far apart, so that they differ after many halvings too, and have no factor
-// in common, unless they are to be even.
+// lie far apart, so that they differ after many halvings too; some are odd, some
+// even, unless all are to be multiples of 32; and one is what pictures usually
+// have.
 var (
-	batchSizes = [probes]int64{2, 3, 5, 9}
-	oddSizes   = [][probes]int64{{203, 509, 1013, 419}, {227, 541, 1051, 397}, {211, 523, 1031, 431}, {229, 557, 1103, 389}, {233, 571, 1061, 401}, {271, 587, 1009, 443}}
-	evenSizes  = [][probes]int64{{192, 512, 1088, 384}, {256, 640, 1216, 448}, {320, 576, 1152, 384}, {256, 512, 1280, 448}, {192, 640, 1088, 512}, {320, 704, 1216, 576}}
-	textSizes  = [][probes]int64{{7, 19, 41, 12}, {9, 22, 47, 13}, {10, 17, 43, 31}, {14, 25, 37, 11}, {8, 27, 53, 15}, {6, 29, 59, 21}}
-	shortSizes = [][probes]int64{{3, 5, 7, 8}, {4, 6, 9, 5}, {5, 3, 8, 6}, {6, 9, 4, 7}, {7, 4, 6, 10}, {8, 10, 3, 4}}
-	manySizes  = [][probes]int64{{37, 141, 343, 59}, {47, 153, 359, 61}, {61, 167, 371, 83}, {73, 179, 383, 97}, {89, 197, 401, 101}, {103, 207, 409, 113}}
+	batchSizes = [probes]int64{2, 3, 5, 9, 4, 7}
+	// Pictures: small ones too, or large ones only; both also as multiples of 32.
+	oddSizes  = [][probes]int64{{65, 224, 331, 510, 1013, 150}, {71, 224, 509, 302, 1103, 191}, {82, 224, 733, 411, 1250, 167}}
+	bigSizes  = [][probes]int64{{224, 299, 331, 510, 1013, 640}, {224, 299, 509, 302, 1103, 720}, {224, 299, 733, 411, 1250, 600}}
+	evenSizes = [][probes]int64{{64, 224, 512, 320, 1088, 192}, {96, 224, 384, 640, 1216, 256}, {128, 224, 448, 960, 1312, 160}}
+	highSizes = [][probes]int64{{224, 256, 512, 320, 1088, 448}, {224, 288, 384, 640, 1216, 480}, {224, 320, 448, 960, 1312, 544}}
+	// Frames of films, words of texts, and numbers of channels.
+	deepSizes  = [][probes]int64{{16, 33, 65, 24, 97, 40}}
+	textSizes  = [][probes]int64{{7, 19, 41, 12, 30, 16}, {9, 22, 47, 13, 34, 28}, {10, 17, 43, 31, 24, 36}}
+	shortSizes = [][probes]int64{{3, 5, 7, 8, 4, 10}, {4, 6, 9, 5, 8, 3}, {5, 3, 8, 6, 10, 7}}
+	manySizes  = [][probes]int64{{37, 141, 343, 59, 64, 96}, {47, 153, 359, 61, 72, 128}, {61, 167, 371, 83, 80, 160}}
 )
 
 func (c *converter) makeInput(name string, specs []spec, t trial) value {
@@ -488,21 +500,10 @@ func (c *converter) freeDim(at, axis int, s spec, t trial) (*num, onnx.Dim) {
 	if name == "batch" {
 		return &num{n: batchSizes}, onnx.Named(name)
 	}
-	table := oddSizes
-	switch {
-	case s.dtype == tensor.Int64 || len(s.dims) == 3 && s.names[1] == "length":
-		table = textSizes
-		if t.even {
-			table = shortSizes
-		}
-	case len(s.dims) == 2 || name == "channels" || name == "features":
-		table = manySizes
-	case t.even:
-		table = evenSizes
-	}
+	table := t.table(name, axis, s)
 	n := axis
 	if !t.shared && at > 0 {
-		n += 2 * at
+		n += at
 		name = c.inputs[at].name + "_" + name
 	}
 	return &num{n: table[n%len(table)]}, onnx.Named(name)
@@ -596,4 +597,26 @@ func (p *plan) parameters(c *converter) int64 {
 		seen[key] = true
 	}
 	return total
+}
+
+// table gives the sizes that are tried for a dimension, by what it is.
+func (t trial) table(name string, axis int, s spec) [][probes]int64 {
+	switch {
+	case s.dtype == tensor.Int64, name == "length" && axis < 2:
+		if t.even || t.small {
+			return shortSizes
+		}
+		return textSizes
+	case name == "channels" || name == "features" || len(s.dims) < 3:
+		return manySizes
+	case name == "depth":
+		return deepSizes
+	case t.even && t.large:
+		return highSizes
+	case t.even:
+		return evenSizes
+	case t.large:
+		return bigSizes
+	}
+	return oddSizes
 }

@@ -50,6 +50,9 @@ func (c *converter) structural(name string, args []value, kwargs map[string]valu
 			return v, true
 		}
 	}
+	if v, ok := environment(name); ok {
+		return v, true
+	}
 	switch name {
 	case "prim.RaiseException":
 		msg, _ := at(0).(string)
@@ -60,19 +63,6 @@ func (c *converter) structural(name string, args []value, kwargs map[string]valu
 			return a, true
 		}
 		return (a == nil && b == nil || a != nil && b != nil && same(a, b)) == (name == "__is__"), true
-	case "warn", "manual_seed", "builtin.print", "prim.Print", "set_grad_enabled", "_set_grad_enabled", "prim.profile":
-		return nil, true
-	case "is_autocast_enabled":
-		return false, true
-	case "is_grad_enabled", "prim.requires_grad":
-		// So that code takes its plain way, not one for inference alone.
-		return true, true
-	case "device", "prim.device", "get_device":
-		return "cpu", true
-	case "prim.is_cuda", "prim.is_quantized", "prim.is_sparse", "prim.is_mkldnn", "prim.is_nested", "prim.is_meta", "is_complex", "prim.is_xpu", "prim.is_mps":
-		return false, true
-	case "prim.layout":
-		return int64(0), true
 	case "_unwrap_optional", "prim.unchecked_unwrap_optional", "prim.unchecked_cast", "prim.data", "prim.Uninitialized":
 		return at(0), true
 	case "prim.TupleUnpack", "prim.TupleConstruct", "prim.ListUnpack":
@@ -80,7 +70,7 @@ func (c *converter) structural(name string, args []value, kwargs map[string]valu
 	case "builtin.range":
 		return c.range_(args), true
 	case "__range_length":
-		return int64(len(c.range_(args).(*list).items)), true
+		return int64(len(c.range_(args).items)), true
 	case "__derive_index":
 		return c.arithmetic("add", at(1), c.arithmetic("mul", at(0), at(2))), true
 	case "__not__":
@@ -98,6 +88,26 @@ func (c *converter) structural(name string, args []value, kwargs map[string]valu
 		return c.property(t, name, args, kwargs)
 	}
 	return c.countOf(name, at(0))
+}
+
+// environment answers what code asks of where it runs.
+func environment(name string) (value, bool) {
+	switch name {
+	case "warn", "manual_seed", "builtin.print", "prim.Print", "set_grad_enabled", "_set_grad_enabled", "prim.profile":
+		return nil, true
+	case "is_autocast_enabled":
+		return false, true
+	case "is_grad_enabled", "prim.requires_grad":
+		// So that code takes its plain way, not one for inference alone.
+		return true, true
+	case "device", "prim.device", "get_device":
+		return "cpu", true
+	case "prim.is_cuda", "prim.is_quantized", "prim.is_sparse", "prim.is_mkldnn", "prim.is_nested", "prim.is_meta", "is_complex", "prim.is_xpu", "prim.is_mps":
+		return false, true
+	case "prim.layout":
+		return int64(0), true
+	}
+	return nil, false
 }
 
 // countOf is len of what is neither a list nor a tensor.
@@ -134,8 +144,10 @@ func (c *converter) property(t *ten, name string, args []value, _ map[string]val
 	case "is_contiguous", "is_non_overlapping_and_dense":
 		return true, true
 	case "is_same_size":
-		if len(args) == 2 && isTen(args[1]) {
-			return c.equalLists(c.shape(t), c.shape(args[1].(*ten))), true
+		if len(args) == 2 {
+			if o, ok := args[1].(*ten); ok {
+				return c.equalLists(c.shape(t), c.shape(o)), true
+			}
 		}
 	case "prim.name", "prim.grad", "prim.names":
 		return nil, true

@@ -1,6 +1,8 @@
 package torch
 
 import (
+	"slices"
+
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/recurrent"
@@ -156,7 +158,7 @@ func (c *converter) layer(x *ten, op, order string, params []*ten, directions in
 			attrs = []onnx.Attribute{onnx.AStrs("activations", string(attrs[0].Strings[0]), string(attrs[0].Strings[0]))}
 		}
 	}
-	attrs = append(attrs[:len(attrs):len(attrs)], onnx.AInt("hidden_size", hidden), onnx.AStr("direction", way))
+	attrs = append(slices.Clip(attrs), onnx.AInt("hidden_size", hidden), onnx.AStr("direction", way))
 	if op == "GRU" {
 		attrs = append(attrs, onnx.AInt("linear_before_reset", 1))
 	}

@@ -212,7 +212,7 @@ func (c *converter) averagePool(a *args, n int) value {
 		case divisor > 0:
 			count = 1
 		case ceil && include && padded:
-			x, ends = c.padAll(x, w, n), nil
+			x = c.padAll(x, w, n)
 			w = window{kernel: w.kernel, stride: w.stride, dilation: w.dilation, pad: make([]int64, n)}
 			pads = twice(w.pad)
 			attrs = append(attrs, onnx.AInt("ceil_mode", 1))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/pickle"
+	"github.com/stoa-project/stoa/internal/format/safetensors"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
@@ -19,6 +20,9 @@ var legacyMagic = []byte("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x
 func recognise(file string, data []byte) (format string, ok bool, err error) {
 	if bytes.HasPrefix(data, legacyMagic) {
 		return "torch.save before 1.6", true, legacy(file, data)
+	}
+	if safetensors.Is(data) {
+		return "safetensors", true, safe(file, data)
 	}
 	a, ok, err := openArchive(file, data)
 	if err != nil || !ok {
@@ -59,6 +63,19 @@ func legacy(file string, data []byte) error {
 		data = data[n:]
 	}
 	return noGraph(file, v)
+}
+
+// safe says what is in a file of safetensors.
+func safe(file string, data []byte) error {
+	f, err := safetensors.Parse(data)
+	if err != nil {
+		return stoa.Errorf(stoa.KindOf(err), "%s: %s", file, stoa.AsError(err).Msg)
+	}
+	l := &lister{}
+	for _, t := range f.Tensors {
+		l.line(t.String(), t.Shape)
+	}
+	return stoa.Errorf(stoa.Unsupported, "%s: it holds weights and no graph, so that nobody can tell what to compute with them. %s\n%s", file, l.text(), advice)
 }
 
 func at(t pickle.Tuple, i int) any {
@@ -138,12 +155,16 @@ func (l *lister) pairs(pairs []pickle.Pair, path string, depth int) {
 }
 
 func (l *lister) add(w *weight, path string) {
+	l.line(fmt.Sprintf("%.100s %s %s", path, w.dtype, tensor.ShapeString(w.size)), w.size)
+}
+
+func (l *lister) line(text string, shape []int64) {
 	l.count++
-	if n, err := tensor.Elements(w.size); err == nil {
+	if n, err := tensor.Elements(shape); err == nil {
 		l.numbers += n
 	}
 	if len(l.lines) < maxListed {
-		l.lines = append(l.lines, fmt.Sprintf("    %.100s %s %s", path, w.dtype, tensor.ShapeString(w.size)))
+		l.lines = append(l.lines, "    "+text)
 	}
 }
 

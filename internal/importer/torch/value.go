@@ -39,7 +39,7 @@ type (
 
 // probes is how many sizes of each free dimension are followed at once. What is
 // the same for all of them does not depend on the dimension.
-const probes = 4
+const probes = 6
 
 // num is a number that depends on the sizes of inputs. A number that does not is
 // a plain int64 or float64.
@@ -49,6 +49,7 @@ type num struct {
 	f     [probes]float64
 	make  func() string // adds the nodes that compute it and gives a tensor of shape [1]
 	name  string        // that tensor, once it was made
+	loose bool          // it is a remainder, which chance may make the same for all sizes that are tried
 }
 
 // ten is a tensor. Operations in place change its name, and all who hold it see

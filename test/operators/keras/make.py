@@ -465,6 +465,69 @@ def sequential():
     return Sequential([Input((8, 8, 1), name="x"), layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D(), layers.Dropout(0.25), layers.Conv2D(3, 3), layers.Flatten(), layers.Dense(5, activation="softmax", name="out")])
 
 
+def named(tensors):
+    """Gives each function's result a layer's name, by which it is compared."""
+    return [layers.Identity(name=f"o{i}_{t._keras_history.operation.__class__.__name__.lower()}")(t) for i, t in enumerate(tensors)]
+
+
+@case("keras")
+def functions_binary():
+    x, y = Input((4, 6), name="x"), Input((4, 6), name="y")
+    p = ops.abs(x) + 0.5
+    return Model([x, y], named([ops.add(x, 3.0), 2.0 - x, x * np.arange(6).astype("float32"), x / p, ops.divide(x, p), p**2, ops.power(p, y), ops.maximum(x, 0.1), ops.minimum(x, y), ops.matmul(x, ops.transpose(y, (0, 2, 1))),
+                                ops.where(ops.logical_and(x > 0, y <= 0.5), x, y), ops.where(ops.logical_or(x >= 0.2, y < 0), x, 0.0), ops.where(ops.logical_not(ops.equal(ops.cast(x, "int32"), 0)), x, y),
+                                ops.einsum("abc,abd->acd", x, y), ops.cast(ops.not_equal(ops.cast(x, "int32"), ops.cast(y, "int32")), "float32"), ops.add(x, ops.ones_like(y)), ops.subtract(x, ops.zeros_like(y))]))
+
+
+@case("keras")
+def functions_unary():
+    x = Input((4, 6), name="x")
+    p = ops.absolute(x) + 0.5
+    return Model(x, named([ops.negative(x), ops.exp(x), ops.log(p), ops.sqrt(p), ops.rsqrt(p), ops.square(x), ops.sin(x), ops.cos(x), ops.tanh(x), ops.sign(x), ops.floor(x), ops.ceil(x), ops.erf(x), ops.reciprocal(p),
+                           ops.relu(x), ops.relu6(x), ops.sigmoid(x), ops.softplus(x), ops.softsign(x), ops.selu(x), ops.silu(x), ops.log_sigmoid(x), ops.hard_sigmoid(x), ops.hard_silu(x), ops.hard_tanh(x), ops.tanh_shrink(x),
+                           ops.squareplus(x), ops.gelu(x), ops.gelu(x, approximate=False), ops.leaky_relu(x, 0.1), ops.elu(x, 0.7), ops.softmax(x, axis=1), ops.log_softmax(x), ops.normalize(x, axis=1), ops.clip(x, -0.5, 0.7)]))
+
+
+@case("h5")
+def functions_reduce():
+    x = Input((4, 6), name="x")
+    return Model(x, named([ops.mean(x, axis=1), ops.sum(x, axis=-1, keepdims=True), ops.max(x, axis=[1, 2]), ops.min(x, axis=2), ops.prod(x, axis=1), ops.logsumexp(x, axis=-1), ops.var(x, axis=1), ops.std(x, axis=-1, keepdims=True), 
+                           ops.cast(ops.argmax(x, axis=-1), "float32"), ops.cast(ops.argmin(x, axis=1), "float32"), ops.cast(ops.any(x > 1, axis=-1), "float32"), ops.cast(ops.all(x > -1, axis=1), "float32"), ops.one_hot(ops.argmax(x, axis=-1), 6)]))
+
+
+@case("keras")
+def functions_shape():
+    x, y = Input((4, 6), name="x"), Input((4, 6), name="y")
+    a, b = ops.split(x, 2, axis=1)
+    c, d, e = ops.split(x, [1, 3], axis=-1)
+    return Model([x, y], named([x[:, 1], x[:, 1:3, ::2], x[..., 0], x[:, -1, None], x[:, ::-1], ops.reshape(x, (-1, 24)), ops.reshape(x, (-1, 2, 2, 6)), a, b, c, d, e, ops.stack([x, y], axis=1), ops.stack([x, y], axis=-1), ops.concatenate([x, y], axis=2),
+                                ops.pad(x, ((0, 0), (1, 2), (0, 0))), ops.pad(x, ((0, 0), (1, 1), (2, 0)), constant_values=1.5), ops.pad(x, ((0, 0), (1, 1), (0, 0)), mode="reflect"), ops.take(x, 1, axis=1), ops.take(x, [2, 0, 1], axis=2),
+                                ops.swapaxes(x, 1, 2), ops.repeat(x, 2, axis=1), ops.tile(x, (1, 2, 1)), ops.flip(x, axis=1), ops.squeeze(ops.expand_dims(x, 1), axis=1), ops.expand_dims(y, -1), ops.transpose(x, (0, 2, 1))]))
+
+
+@case("h5")
+def einsum_dense():
+    x = Input((4, 6), name="x")
+    return many(x, [layers.EinsumDense("abc,cd->abd", output_shape=(None, 3), bias_axes="d", activation="relu", name="plain"), layers.EinsumDense("...x,xy->...y", output_shape=3, bias_axes="y", name="dots"), layers.EinsumDense("abc,cde->abde", output_shape=(None, 2, 3), name="heads"),
+                    layers.EinsumDense("abc,bcd->ad", output_shape=3, name="both")])
+
+
+@case("keras")
+def random_more():
+    x = Input((6, 6, 3), name="x")
+    names = ["RandomShear", "RandomHue", "RandomSaturation", "RandomSharpness", "RandomColorJitter", "RandomColorDegeneration", "RandomGrayscale", "RandomPosterization", "RandomPerspective", "RandomErasing", "RandomGaussianBlur", "RandomInvert",
+             "RandomElasticTransform", "RandAugment", "AugMix", "CutMix", "MixUp"]
+    given = {"RandomShear": {"x_factor": 0.1}, "RandomHue": {"factor": 0.1}, "RandomSaturation": {"factor": 0.1}, "RandomSharpness": {"factor": 0.1}, "RandomColorDegeneration": {"factor": 0.1}, "RandomPosterization": {"factor": 4}}
+    made = []
+    for n in names:
+        try:
+            l = getattr(layers, n)(name=n.lower(), **given.get(n, {}))
+            made.append(l(x))
+        except Exception as e:
+            print(n, "left out:", str(e)[:200])
+    return Model(x, made)
+
+
 if __name__ == "__main__":
     for name, (f, form, settings) in CASES.items():
         if len(sys.argv) > 1 and name not in sys.argv[1:]:

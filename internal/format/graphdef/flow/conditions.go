@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/stoa-project/stoa"
@@ -79,16 +80,23 @@ func toSwitch(cond *Conditional, from Ref) (side int, found bool) {
 		if n.Op == "Merge" {
 			depth++
 		}
-		for _, in := range n.In {
+		for _, in := range slices.Concat(n.In, n.pivots()) {
 			todo = append(todo, step{in, depth})
-		}
-		for _, m := range n.Control {
-			if m.Op == "Identity" && len(m.In) == 1 && m.In[0].Node != nil && IsSwitch(m.In[0].Node) {
-				todo = append(todo, step{m.In[0], depth})
-			}
 		}
 	}
 	return side, found
 }
 
+// pivots gives the Switches for whose side a node without inputs waits.
+func (n *Node) pivots() []Ref {
+	var out []Ref
+	for _, m := range n.Control {
+		if m.Op == "Identity" && len(m.In) == 1 && m.In[0].Node != nil && IsSwitch(m.In[0].Node) {
+			out = append(out, m.In[0])
+		}
+	}
+	return out
+}
+
+// IsSwitch tells whether a node parts a tensor to one of two sides.
 func IsSwitch(n *Node) bool { return strings.HasSuffix(n.Op, "Switch") }
