@@ -97,6 +97,10 @@ func (c *converter) spatialPads(f *function, x string, w window, from, rank int)
 		switch {
 		case d.Known():
 			pads[i], pads[n+i] = w.pads(from+i, d.Value)
+			// CNTK makes one more window then, of whatever lies behind its input in memory.
+			if w.ceil && (w.auto[from+i] && (d.Value-1)%stride != 0 || pads[n+i] >= extent) {
+				return x, nil, c.refuse(f, "its last window would lie outside of its input (ceilOutDim), where CNTK computes nothing that is defined")
+			}
 		case w.auto[from+i] && stride == 1:
 			pads[i], pads[n+i] = w.pads(from+i, extent)
 		case w.auto[from+i] || w.ceil:
