@@ -49,6 +49,11 @@ func (c *converter) loop(group []*function, out []result) error {
 	if err := c.used(l, out); err != nil {
 		return err
 	}
+	for _, f := range l.fns {
+		c.b.From(opName(f)) // what is not made by itself becomes part of the one operator
+	}
+	before := c.b.From(opName(l.delays[0]))
+	defer c.b.From(before)
 	if done, err := c.recognise(l); done || err != nil {
 		return err
 	}

@@ -203,12 +203,16 @@ func (c *converter) build(ctx context.Context, groups [][]*function, out []resul
 		return err
 	}
 	for _, f := range c.net.order {
+		if passes[f.op] {
+			c.b.From(opName(f)) // it is dropped
+		}
 		name := c.net.nameOf(outputOf(f.uid, 0))
 		r, err := c.net.resolve(outputOf(f.uid, 0))
 		if err == nil && r.f != nil && r.out == 0 && name != outputOf(f.uid, 0) {
 			c.names[ref{f: r.f}] = name // the outermost stands last
 		}
 	}
+	c.b.From("")
 	c.reached = slices.Concat(groups...)
 	for _, g := range groups {
 		if err := ctx.Err(); err != nil {
