@@ -72,9 +72,9 @@ func (a *archive) entry(name string) ([]byte, error) {
 	return data, nil
 }
 
-// source gives the parsed code of a namespace such as "__torch__.torch.nn"; nil
+// code gives the parsed code of a namespace such as "__torch__.torch.nn"; nil
 // where the archive has none.
-func (a *archive) source(namespace string) (*torchscript.File, error) {
+func (a *archive) findCode(namespace string) (*torchscript.File, error) {
 	path := "code/" + strings.ReplaceAll(namespace, ".", "/") + ".py"
 	if f, ok := a.code[path]; ok {
 		return f, nil
@@ -93,14 +93,11 @@ func (a *archive) source(namespace string) (*torchscript.File, error) {
 	return f, nil
 }
 
-// weight is a tensor of the file: a view of a storage.
-type weight struct {
-	dtype   tensor.DType
+// part is where in a storage a tensor lies.
+type part struct {
 	storage *storage
 	offset  int64
-	size    []int64
 	stride  []int64
-	why     string // why it cannot be used; "" where it can
 }
 
 // storage is a block of numbers. Its data is nil where it was not looked for.
@@ -117,9 +114,6 @@ var storageTypes = map[string]tensor.DType{
 	"LongStorage": tensor.Int64, "IntStorage": tensor.Int32, "ShortStorage": tensor.Int16, "CharStorage": tensor.Int8,
 	"ByteStorage": tensor.Uint8, "BoolStorage": tensor.Bool,
 }
-
-// opaque is a value of the file that nothing here has a meaning for.
-type opaque struct{ class string }
 
 // unpickle reads a pickle whose storages lie in a folder of the archive; folder
 // "" leaves them where they are.
@@ -198,7 +192,7 @@ func rebuildTensor(args pickle.Tuple) (any, error) {
 	if !ok || !ok2 || !ok3 || !ok4 || len(size) != len(stride) || offset < 0 || len(size) > 32 {
 		return nil, stoa.Errorf(stoa.Invalid, "a tensor's storage, size or stride is none")
 	}
-	w := &weight{dtype: s.dtype, storage: s, offset: offset, size: size, stride: stride}
+	w := &weight{dtype: s.dtype, size: size, id: fmt.Sprint(s.key, " ", offset, size, stride), source: part{s, offset, stride}}
 	if w.dtype == tensor.Undefined {
 		w.why = fmt.Sprintf("it is of %.40s", s.name)
 	}
@@ -245,22 +239,26 @@ func (a *archive) read(w *weight) (tensor.Tensor, error) {
 		return tensor.Tensor{}, err
 	}
 	each := w.dtype.Size()
-	last, contiguous, run := w.offset, true, int64(1)
+	v, ok := w.source.(part)
+	if !ok {
+		return tensor.Tensor{}, stoa.Errorf(stoa.Internal, "%s: a tensor is no part of a storage", a.file)
+	}
+	last, contiguous, run := v.offset, true, int64(1)
 	for i, n := range slices.Backward(w.size) {
 		if n > 1 {
-			if w.stride[i] > 1<<48 || n > 1<<48 {
-				return tensor.Tensor{}, stoa.Errorf(stoa.Invalid, "%s: a tensor has a stride of %d", a.file, w.stride[i])
+			if v.stride[i] > 1<<48 || n > 1<<48 {
+				return tensor.Tensor{}, stoa.Errorf(stoa.Invalid, "%s: a tensor has a stride of %d", a.file, v.stride[i])
 			}
-			contiguous = contiguous && w.stride[i] == run
-			last += (n - 1) * w.stride[i]
+			contiguous = contiguous && v.stride[i] == run
+			last += (n - 1) * v.stride[i]
 			if last < 0 || last > 1<<50 {
 				last = 1 << 50
 			}
 		}
 		run *= n
 	}
-	if bytes > 0 && (last >= int64(len(w.storage.data))/each || w.offset > last) {
-		return tensor.Tensor{}, stoa.Errorf(stoa.Invalid, "%s: a tensor reaches beyond its storage %.40q", a.file, w.storage.key)
+	if bytes > 0 && (last >= int64(len(v.storage.data))/each || v.offset > last) {
+		return tensor.Tensor{}, stoa.Errorf(stoa.Invalid, "%s: a tensor reaches beyond its storage %.40q", a.file, v.storage.key)
 	}
 	t := tensor.Tensor{DType: w.dtype, Shape: slices.Clone(w.size)}
 	if t.Shape == nil {
@@ -270,12 +268,12 @@ func (a *archive) read(w *weight) (tensor.Tensor, error) {
 	case bytes == 0:
 		t.Data = []byte{}
 	case contiguous:
-		t.Data = w.storage.data[w.offset*each : w.offset*each+bytes]
+		t.Data = v.storage.data[v.offset*each : v.offset*each+bytes]
 	default:
 		if err := a.spend(bytes); err != nil {
 			return t, err
 		}
-		t.Data = gather(w, int(bytes))
+		t.Data = gather(v, w.dtype.Size(), w.size, int(bytes))
 	}
 	if w.dtype == tensor.BFloat16 {
 		return a.widen(t)
@@ -293,20 +291,19 @@ func (a *archive) spend(bytes int64) error {
 }
 
 // gather copies elements by stride.
-func gather(w *weight, bytes int) []byte {
-	each := w.dtype.Size()
+func gather(v part, each int64, size []int64, bytes int) []byte {
 	out := make([]byte, 0, bytes)
-	index := make([]int64, len(w.size))
-	at := w.offset
+	index := make([]int64, len(size))
+	at := v.offset
 	for len(out) < bytes {
-		out = append(out, w.storage.data[at*each:(at+1)*each]...)
+		out = append(out, v.storage.data[at*each:(at+1)*each]...)
 		for i := len(index) - 1; i >= 0; i-- {
 			index[i]++
-			at += w.stride[i]
-			if index[i] < w.size[i] {
+			at += v.stride[i]
+			if index[i] < size[i] {
 				break
 			}
-			at -= w.stride[i] * w.size[i]
+			at -= v.stride[i] * size[i]
 			index[i] = 0
 		}
 	}

@@ -364,3 +364,18 @@ func (a *args) dtype(name string) (value, bool) {
 	v, ok := a.vals[name]
 	return v, ok && v != nil
 }
+
+// sizesOrNone gives n sizes, nil for those that are to stay.
+func (a *args) sizesOrNone(name string, n int) []value {
+	vs, ok := items(a.get(name))
+	if !ok {
+		vs = []value{a.get(name)}
+	}
+	out := make([]value, n)
+	for i := range out {
+		if v := vs[min(i, len(vs)-1)]; v != nil {
+			out[i] = a.c.settle(a.c.lift(v))
+		}
+	}
+	return out
+}

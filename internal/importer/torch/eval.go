@@ -216,7 +216,7 @@ func (c *converter) weight(w *weight) *ten {
 	if t := c.weights[w]; t != nil {
 		return t
 	}
-	a, err := c.archive.array(w)
+	a, err := c.source.array(w)
 	if err != nil {
 		if stoa.KindOf(err) == stoa.Unsupported {
 			c.refuse("%s", w.why)

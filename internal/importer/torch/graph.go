@@ -14,12 +14,12 @@ import (
 // converter runs the code of a module and makes a graph of what it does with
 // tensors. It follows several sizes of the free dimensions at once.
 type converter struct {
-	file    string
-	archive *archive
-	b       *build.Builder
-	probe   [probes]*onnx.Shapes
-	inputs  []input
-	ops     map[string]operator
+	file   string
+	source source
+	b      *build.Builder
+	probe  [probes]*onnx.Shapes
+	inputs []input
+	ops    map[string]operator
 
 	constants []value // CONSTANTS.cN
 	weights   map[*weight]*ten
@@ -416,4 +416,21 @@ func (c *converter) shapeText(x *ten) string {
 		return "no dimensions"
 	}
 	return strings.Join(out, "x")
+}
+
+// promote gives the type in which values are computed with each other.
+func (c *converter) promote(vs ...value) tensor.DType {
+	var dim, zero, plain tensor.DType
+	for _, v := range vs {
+		t, ok := v.(*ten)
+		switch {
+		case !ok:
+			plain = wider(plain, scalarType(v))
+		case t.name == "" && t.blank == 0 || c.rank(t) == 0:
+			zero = wider(zero, c.dtype(t))
+		default:
+			dim = wider(dim, c.dtype(t))
+		}
+	}
+	return combine(dim, combine(zero, plain))
 }

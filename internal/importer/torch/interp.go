@@ -144,7 +144,7 @@ func (c *converter) each(f *frame, s *torchscript.For) {
 	vs, ok := items(v)
 	if !ok {
 		if t, isTensor := v.(*ten); isTensor {
-			vs = c.unbind(t, 0)
+			vs = c.apart(t)
 		} else if hasUnknown(v, 0) {
 			c.skip(f, s.Body)
 			return
@@ -246,7 +246,7 @@ func (c *converter) assign(f *frame, s *torchscript.Assign) {
 	}
 	vs, ok := items(v)
 	if t, isTensor := v.(*ten); isTensor {
-		vs, ok = c.unbind(t, 0), true
+		vs, ok = c.apart(t), true
 	}
 	if !ok || len(vs) != len(s.Targets) {
 		c.contradict("a %s of %d parts is taken apart into %d", kindOf(v), len(vs), len(s.Targets))
@@ -254,6 +254,16 @@ func (c *converter) assign(f *frame, s *torchscript.Assign) {
 	for i, t := range s.Targets {
 		c.bind(f, t, vs[i])
 	}
+}
+
+// apart gives the parts of a tensor along its first axis.
+func (c *converter) apart(t *ten) []value {
+	v := c.callOp("unbind", []value{t, int64(0)}, nil)
+	vs, ok := items(v)
+	if !ok {
+		c.fail(stoa.Unsupported, "a tensor is taken apart")
+	}
+	return vs
 }
 
 // bind sets a variable, a field or an element.
@@ -347,7 +357,7 @@ func (c *converter) lookup(full string) (*torchscript.Class, *torchscript.Func) 
 	if i < 0 {
 		return nil, nil
 	}
-	src, err := c.archive.source(full[:i])
+	src, err := c.source.findCode(full[:i])
 	if err != nil {
 		panic(&failure{err: err})
 	}

@@ -132,23 +132,6 @@ func (c *converter) plus(x *ten, n float64) *ten {
 	return c.op("Add", []any{x, c.number(c.dtype(x), n)})
 }
 
-// promote gives the type in which values are computed with each other.
-func (c *converter) promote(vs ...value) tensor.DType {
-	var dim, zero, plain tensor.DType
-	for _, v := range vs {
-		t, ok := v.(*ten)
-		switch {
-		case !ok:
-			plain = wider(plain, scalarType(v))
-		case t.name == "" && t.blank == 0 || c.rank(t) == 0:
-			zero = wider(zero, c.dtype(t))
-		default:
-			dim = wider(dim, c.dtype(t))
-		}
-	}
-	return combine(dim, combine(zero, plain))
-}
-
 // operand gives a value as a tensor of a type.
 func (c *converter) operand(v value, t tensor.DType) *ten {
 	if x, ok := v.(*ten); ok {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/torchscript"
-	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -19,14 +18,8 @@ import (
 // free, learns from what the code asks for, and fixes sizes where the code does
 // not run for several.
 type plan struct {
-	archive *archive
-	options importer.Options
-	done    func() error
-	ops     map[string]operator
-
-	root, constants any
-	files           int
-	tries           int
+	job
+	tries int
 }
 
 // input is an input of the network.
@@ -62,17 +55,26 @@ type trial struct {
 // maxTries bounds how often the code is run: each time with other inputs.
 const maxTries = 400
 
+// convert makes the graph of a network.
+func convert(j job) (result, error) {
+	p := &plan{job: j}
+	c, err := p.find()
+	if err != nil {
+		return result{}, err
+	}
+	r := result{
+		layers: c.layers, unsupported: c.unsupported, parameters: p.parameters(c), bind: p.bind(c), notes: slices.Sorted(maps.Keys(c.notes)),
+	}
+	if len(c.unsupported) > 0 {
+		return r, nil
+	}
+	r.mapped = c.b.Mapped()
+	r.model, err = c.b.Model()
+	return r, err
+}
+
 // find runs the code until it fits.
 func (p *plan) find() (*converter, error) {
-	var err error
-	if p.root, err = p.archive.unpickle("data.pkl", "data"); err != nil {
-		return nil, err
-	}
-	if p.archive.has("constants.pkl") {
-		if p.constants, err = p.archive.unpickle("constants.pkl", "constants"); err != nil {
-			return nil, err
-		}
-	}
 	specs, err := p.specs()
 	if err != nil {
 		return nil, err
@@ -293,8 +295,8 @@ func another(specs []spec) bool {
 // run runs the code once.
 func (p *plan) run(specs []spec, t trial) (c *converter, f failure) {
 	c = &converter{
-		file: p.archive.file, archive: p.archive, b: build.New("torch"), ops: p.ops, weights: map[*weight]*ten{}, sizes: map[string]string{},
-		layers: map[string]int{}, notes: map[string]bool{}, training: p.options.Training, done: p.done,
+		file: p.file, source: p.source, b: build.New("torch"), ops: p.ops, weights: map[*weight]*ten{}, sizes: map[string]string{},
+		layers: map[string]int{}, notes: map[string]bool{}, training: p.training, done: p.done,
 	}
 	for i := range c.probe {
 		c.probe[i] = onnx.NewShapes()
@@ -353,9 +355,9 @@ func (p *plan) specs() (specs []spec, err error) {
 	}
 	for _, in := range c.inputs {
 		s := spec{path: in.name, dtype: tensor.Float32}
-		given, ok := p.options.Shapes[in.name]
-		if !ok && len(p.options.Shapes) == 1 && len(c.inputs) == 1 {
-			for _, given = range p.options.Shapes { // the one input there is, whatever its name
+		given, ok := p.shapes[in.name]
+		if !ok && len(p.shapes) == 1 && len(c.inputs) == 1 {
+			for _, given = range p.shapes { // the one input there is, whatever its name
 				ok = true
 			}
 		}
@@ -367,10 +369,10 @@ func (p *plan) specs() (specs []spec, err error) {
 		}
 		specs = append(specs, s)
 	}
-	for name := range p.options.Shapes {
+	for name := range p.shapes {
 		known := slices.ContainsFunc(specs, func(s spec) bool { return s.path == name })
-		if !known && (len(p.options.Shapes) > 1 || len(specs) != 1) {
-			return nil, stoa.Errorf(stoa.Invalid, "%s: a shape is given for %q, but the inputs are %s", p.archive.file, name, inputNames(specs))
+		if !known && (len(p.shapes) > 1 || len(specs) != 1) {
+			return nil, stoa.Errorf(stoa.Invalid, "%s: a shape is given for %q, but the inputs are %s", p.file, name, inputNames(specs))
 		}
 	}
 	return specs, nil
@@ -554,7 +556,7 @@ func (c *converter) outputs(name string, v value, n int) int {
 func (p *plan) advise(err error, specs []spec) error {
 	var open []string
 	for _, s := range specs {
-		if !s.told && p.options.Shapes[s.path] == nil {
+		if !s.told && p.shapes[s.path] == nil {
 			open = append(open, s.path)
 		}
 	}
@@ -590,11 +592,10 @@ func (p *plan) parameters(c *converter) int64 {
 	seen := map[string]bool{}
 	for w := range c.weights {
 		n, err := tensor.Elements(w.size)
-		key := fmt.Sprint(w.storage.key, w.offset, w.size)
-		if err == nil && len(w.size) > 0 && !seen[key] {
+		if err == nil && len(w.size) > 0 && !seen[w.id] {
 			total += n
 		}
-		seen[key] = true
+		seen[w.id] = true
 	}
 	return total
 }

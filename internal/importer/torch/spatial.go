@@ -287,21 +287,6 @@ func (c *converter) adaptive(a *args, n int, op string) value {
 // compareEach tells whether two sizes are the same for all that are tried.
 func (c *converter) compareEach(a, b value) bool { return c.lift(a).n == c.lift(b).n }
 
-// sizesOrNone gives n sizes, nil for those that are to stay.
-func (a *args) sizesOrNone(name string, n int) []value {
-	vs, ok := items(a.get(name))
-	if !ok {
-		vs = []value{a.get(name)}
-	}
-	out := make([]value, n)
-	for i := range out {
-		if v := vs[min(i, len(vs)-1)]; v != nil {
-			out[i] = a.c.settle(a.c.lift(v))
-		}
-	}
-	return out
-}
-
 // adaptiveMean multiplies each axis with a matrix of weights: output i is the
 // mean of the inputs from floor(i*in/out) up to, not with, ceil((i+1)*in/out).
 func (c *converter) adaptiveMean(x *ten, in, out []value) *ten {

@@ -7,7 +7,6 @@ package torch
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"github.com/stoa-project/stoa"
@@ -49,9 +48,9 @@ func (Plug) Find(files []*importer.File) []importer.Candidate {
 }
 
 // Import makes the network of an archive.
-func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, error) {
-	name := job.Candidate.Files[0]
-	f, err := job.Source.Open(name)
+func (Plug) Import(ctx context.Context, in importer.Job) (*importer.Network, error) {
+	name := in.Candidate.Files[0]
+	f, err := in.Source.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -66,25 +65,30 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	if !ok {
 		return nil, stoa.Errorf(stoa.Invalid, "%s: it is no archive of PyTorch", name)
 	}
-	done := func() error {
-		if err := ctx.Err(); err != nil {
-			return stoa.AsError(err)
-		}
-		return nil
-	}
-	p := &plan{archive: a, options: job.Options, done: done, ops: allOperators()}
-	c, err := p.find()
+	root, err := a.unpickle("data.pkl", "data")
 	if err != nil {
 		return nil, err
 	}
-	net := &importer.Network{
-		Files: []string{name}, Format: job.Candidate.Format, Layers: c.layers, Fold: true, Bind: p.bind(c),
-		Unsupported: c.unsupported, Parameters: p.parameters(c), Notes: slices.Sorted(maps.Keys(c.notes)),
+	var constants any
+	if a.has("constants.pkl") {
+		if constants, err = a.unpickle("constants.pkl", "constants"); err != nil {
+			return nil, err
+		}
 	}
-	if len(c.unsupported) > 0 {
-		return net, nil
+	r, err := convert(job{
+		file: name, root: root, constants: constants, source: a, shapes: in.Options.Shapes, training: in.Options.Training, ops: allOperators(),
+		done: func() error {
+			if err := ctx.Err(); err != nil {
+				return stoa.AsError(err)
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, err
 	}
-	net.Mapped = c.b.Mapped()
-	net.Model, err = c.b.Model()
-	return net, err
+	return &importer.Network{
+		Model: r.model, Files: []string{name}, Format: in.Candidate.Format, Layers: r.layers, Mapped: r.mapped, Unsupported: r.unsupported,
+		Notes: r.notes, Parameters: r.parameters, Bind: r.bind, Fold: true,
+	}, nil
 }

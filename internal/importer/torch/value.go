@@ -2,6 +2,7 @@ package torch
 
 import (
 	"github.com/stoa-project/stoa/internal/format/torchscript"
+	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
@@ -204,4 +205,47 @@ func combine(higher, lower tensor.DType) tensor.DType {
 		return higher
 	}
 	return lower
+}
+
+// weight is a tensor of the file.
+type weight struct {
+	dtype  tensor.DType
+	size   []int64
+	id     string // the same for the same numbers
+	why    string // why it cannot be used; "" where it can
+	source any    // where it lies, for the source alone
+}
+
+// opaque is a value of the file that nothing here has a meaning for.
+type opaque struct{ class string }
+
+// source gives what an archive holds beside its pickles.
+type source interface {
+	// findCode gives the code of a namespace such as "__torch__.torch.nn"; nil
+	// where there is none.
+	findCode(namespace string) (*torchscript.File, error)
+	// array gives the numbers of a weight.
+	array(w *weight) (tensor.Tensor, error)
+}
+
+// job is a network to convert.
+type job struct {
+	file            string // for messages
+	root, constants any    // what data.pkl and constants.pkl hold
+	source          source
+	shapes          map[string][]int64 // of inputs, by name; -1 is free
+	training        bool               // keep it in training mode
+	done            func() error       // an error where the caller has given up
+	ops             map[string]operator
+}
+
+// result is a converted network. Model is nil where Unsupported says why.
+type result struct {
+	model       *onnx.Model
+	layers      map[string]int
+	mapped      map[string][]string
+	unsupported []string
+	notes       []string
+	parameters  int64
+	bind        map[string]int64
 }
