@@ -9,6 +9,9 @@ import (
 	"context"
 	"slices"
 
+	"github.com/stoa-project/stoa/internal/jit"
+	"github.com/stoa-project/stoa/internal/jit/aten"
+
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/importer"
 )
@@ -24,8 +27,8 @@ func (Plug) Framework() string { return "pytorch" }
 // Operators gives the operators of PyTorch that become nodes.
 func (Plug) Operators() []string {
 	var out []string
-	for name := range allOperators() {
-		out = append(out, opName(name))
+	for name := range aten.Operators() {
+		out = append(out, jit.OpName(name))
 	}
 	slices.Sort(out)
 	return out
@@ -75,9 +78,9 @@ func (Plug) Import(ctx context.Context, in importer.Job) (*importer.Network, err
 			return nil, err
 		}
 	}
-	r, err := convert(job{
-		file: name, root: root, constants: constants, source: a, shapes: in.Options.Shapes, training: in.Options.Training, ops: allOperators(),
-		done: func() error {
+	r, err := jit.Convert(jit.Job{
+		File: name, Root: root, Constants: constants, Source: a, Shapes: in.Options.Shapes, Training: in.Options.Training, Ops: aten.Operators(),
+		Done: func() error {
 			if err := ctx.Err(); err != nil {
 				return stoa.AsError(err)
 			}
@@ -88,7 +91,7 @@ func (Plug) Import(ctx context.Context, in importer.Job) (*importer.Network, err
 		return nil, err
 	}
 	return &importer.Network{
-		Model: r.model, Files: []string{name}, Format: in.Candidate.Format, Layers: r.layers, Mapped: r.mapped, Unsupported: r.unsupported,
-		Notes: r.notes, Parameters: r.parameters, Bind: r.bind, Fold: true,
+		Model: r.Model, Files: []string{name}, Format: in.Candidate.Format, Layers: r.Layers, Mapped: r.Mapped, Unsupported: r.Unsupported,
+		Notes: r.Notes, Parameters: r.Parameters, Bind: r.Bind, Fold: true,
 	}, nil
 }

@@ -1,4 +1,4 @@
-package torch
+package jit
 
 import (
 	"slices"
@@ -8,24 +8,24 @@ import (
 // askBlank looks what an operator wants of an input whose shape nobody told, and
 // what was done to it before does not matter: operators that keep a shape would
 // need it too, so that the first one asks.
-func (c *converter) askBlank(op string, in []value) {
+func (c *Converter) askBlank(op string, in []Value) {
 	for i, v := range in {
-		t, ok := v.(*ten)
-		if !ok || t.blank == 0 {
+		t, ok := v.(*Tensor)
+		if !ok || t.Blank == 0 {
 			continue
 		}
-		d := demand{input: t.blank - 1}
+		d := Demand{Input: t.Blank - 1}
 		rankOf := func(at int) int {
 			if at < len(in) {
-				if w, ok := in[at].(*ten); ok && w.blank == 0 {
-					return c.rank(w)
+				if w, ok := in[at].(*Tensor); ok && w.Blank == 0 {
+					return c.Rank(w)
 				}
 			}
 			return 0
 		}
 		switch {
 		case op == "embedding" && i == 1:
-			d.whole, d.ranks, d.names = true, []int{2, 1, 3}, []string{"batch", "length"}
+			d.Whole, d.ranks, d.names = true, []int{2, 1, 3}, []string{"batch", "length"}
 		case strings.HasPrefix(op, "conv") || op == "_convolution":
 			if n := rankOf(1); n > 0 {
 				d.ranks = []int{n}
@@ -48,13 +48,13 @@ func (c *converter) askBlank(op string, in []value) {
 		default:
 			d.ranks = c.ranksByModule()
 		}
-		c.demand(d)
+		c.Demand(d)
 	}
 }
 
 // stepNames are the axes of sequences, steps first unless the layer wants the
 // batch first.
-func stepNames(in []value) []string {
+func stepNames(in []Value) []string {
 	if len(in) > 8 && in[8] == true {
 		return []string{"batch", "length", "features"}
 	}
@@ -62,7 +62,7 @@ func stepNames(in []value) []string {
 }
 
 // ranksByModule guesses by the class of the module that is at work.
-func (c *converter) ranksByModule() []int {
+func (c *Converter) ranksByModule() []int {
 	for _, class := range slices.Backward(c.self) {
 		name := class[strings.LastIndexByte(class, '.')+1:]
 		switch {

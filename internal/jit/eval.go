@@ -1,4 +1,4 @@
-package torch
+package jit
 
 import (
 	"math"
@@ -9,7 +9,7 @@ import (
 )
 
 // eval gives the value of an expression.
-func (c *converter) eval(f *frame, e torchscript.Expr) value {
+func (c *Converter) eval(f *frame, e torchscript.Expr) Value {
 	switch e := e.(type) {
 	case *torchscript.Lit:
 		return e.Value
@@ -23,7 +23,7 @@ func (c *converter) eval(f *frame, e torchscript.Expr) value {
 		case "nan":
 			return math.NaN()
 		}
-		c.fail(stoa.Invalid, "variable %.100s has no value", e.Name)
+		c.Fail(stoa.Invalid, "variable %.100s has no value", e.Name)
 	case *torchscript.Attr:
 		return c.attr(f, e)
 	case *torchscript.Call:
@@ -31,9 +31,9 @@ func (c *converter) eval(f *frame, e torchscript.Expr) value {
 	case *torchscript.Index:
 		return c.element(c.eval(f, e.X), c.eval(f, e.At))
 	case *torchscript.Tuple:
-		return tuple(c.evalAll(f, e.Items))
+		return Tuple(c.evalAll(f, e.Items))
 	case *torchscript.List:
-		return &list{c.evalAll(f, e.Items)}
+		return &List{c.evalAll(f, e.Items)}
 	case *torchscript.Dict:
 		d := &dict{}
 		for i := range e.Keys {
@@ -48,7 +48,7 @@ func (c *converter) eval(f *frame, e torchscript.Expr) value {
 		yes, known := c.truth(c.eval(f, e.Cond))
 		switch {
 		case !known:
-			return unknown{}
+			return Unknown{}
 		case yes:
 			return c.eval(f, e.Then)
 		}
@@ -57,15 +57,15 @@ func (c *converter) eval(f *frame, e torchscript.Expr) value {
 	return nil
 }
 
-func (c *converter) evalAll(f *frame, es []torchscript.Expr) []value {
-	out := make([]value, len(es))
+func (c *Converter) evalAll(f *frame, es []torchscript.Expr) []Value {
+	out := make([]Value, len(es))
 	for i, e := range es {
 		out[i] = c.eval(f, e)
 	}
 	return out
 }
 
-func (c *converter) unary(f *frame, e *torchscript.Unary) value {
+func (c *Converter) unary(f *frame, e *torchscript.Unary) Value {
 	v := c.eval(f, e.X)
 	if hasUnknown(v, 0) {
 		return v
@@ -74,13 +74,13 @@ func (c *converter) unary(f *frame, e *torchscript.Unary) value {
 	case "not":
 		yes, known := c.truth(v)
 		if !known {
-			return unknown{}
+			return Unknown{}
 		}
 		return !yes
 	case "-":
-		return c.callOp("neg", []value{v}, nil)
+		return c.callOp("neg", []Value{v}, nil)
 	case "~":
-		return c.callOp("bitwise_not", []value{v}, nil)
+		return c.callOp("bitwise_not", []Value{v}, nil)
 	}
 	return v
 }
@@ -90,12 +90,12 @@ var operatorNames = map[string]string{
 	"<=": "le", ">=": "ge", "==": "eq", "!=": "ne", "&": "__and__", "|": "__or__", "^": "__xor__", "is": "__is__", "is not": "__isnot__",
 }
 
-func (c *converter) binary(f *frame, e *torchscript.Binary) value {
+func (c *Converter) binary(f *frame, e *torchscript.Binary) Value {
 	a := c.eval(f, e.X)
 	if e.Op == "and" || e.Op == "or" {
 		yes, known := c.truth(a)
 		if !known {
-			return unknown{}
+			return Unknown{}
 		}
 		if yes == (e.Op == "or") {
 			return a
@@ -104,17 +104,17 @@ func (c *converter) binary(f *frame, e *torchscript.Binary) value {
 	}
 	b := c.eval(f, e.Y)
 	if e.Op == "in" {
-		return c.callOp("__contains__", []value{b, a}, nil)
+		return c.callOp("__contains__", []Value{b, a}, nil)
 	}
 	name := operatorNames[e.Op]
 	if name == "" {
-		c.fail(stoa.Unsupported, "operator %s is not supported", e.Op)
+		c.Fail(stoa.Unsupported, "operator %s is not supported", e.Op)
 	}
-	return c.callOp(name, []value{a, b}, nil)
+	return c.callOp(name, []Value{a, b}, nil)
 }
 
 // attr gives a field, a constant of the archive, or a function.
-func (c *converter) attr(f *frame, e *torchscript.Attr) value {
+func (c *Converter) attr(f *frame, e *torchscript.Attr) Value {
 	if full := torchscript.Dotted(e); full != "" {
 		root, _, _ := strings.Cut(full, ".")
 		if _, isVar := f.vars[root]; !isVar {
@@ -125,13 +125,13 @@ func (c *converter) attr(f *frame, e *torchscript.Attr) value {
 }
 
 // global gives what a full name stands for.
-func (c *converter) global(full string) value {
+func (c *Converter) global(full string) Value {
 	if k, ok := strings.CutPrefix(full, "CONSTANTS.c"); ok {
 		n := 0
 		for _, d := range k {
 			n = n*10 + int(d-'0')
 			if d < '0' || d > '9' || n >= len(c.constants) {
-				c.fail(stoa.Invalid, "the archive has no constant %.40s", full)
+				c.Fail(stoa.Invalid, "the archive has no constant %.40s", full)
 			}
 		}
 		return c.settled(c.constants[n])
@@ -146,14 +146,14 @@ func (c *converter) global(full string) value {
 			}
 		}
 	}
-	c.fail(stoa.Unsupported, "%.200s is not known", full)
+	c.Fail(stoa.Unsupported, "%.200s is not known", full)
 	return nil
 }
 
 // field gives a field of a value.
-func (c *converter) field(v value, name string) value {
+func (c *Converter) field(v Value, name string) Value {
 	switch x := v.(type) {
-	case unknown:
+	case Unknown:
 		return x
 	case *obj:
 		w, ok := x.fields[name]
@@ -161,10 +161,10 @@ func (c *converter) field(v value, name string) value {
 			if class, _ := c.lookup(x.class); class != nil && class.Values[name] != nil {
 				return c.eval(&frame{}, class.Values[name])
 			}
-			c.fail(stoa.Invalid, "%.200s has no field %.100s", x.class, name)
+			c.Fail(stoa.Invalid, "%.200s has no field %.100s", x.class, name)
 		}
-		if name == "training" && w == true && !c.training {
-			c.note("the network was saved in training mode; it is used as after eval(), with the means and variances that training found")
+		if name == "training" && w == true && !c.Training {
+			c.Note("the network was saved in training mode; it is used as after eval(), with the means and variances that training found")
 			return false
 		}
 		return c.settled(w)
@@ -181,23 +181,23 @@ func (c *converter) field(v value, name string) value {
 		case "name":
 			return x.name
 		}
-	case *ten:
-		return c.callOp("prim."+name, []value{x}, nil)
+	case *Tensor:
+		return c.callOp("prim."+name, []Value{x}, nil)
 	}
-	c.fail(stoa.Unsupported, "field %.100s of a %s is not supported", name, kindOf(v))
+	c.Fail(stoa.Unsupported, "field %.100s of a %s is not supported", name, KindOf(v))
 	return nil
 }
 
 // settled gives a field's value: a weight becomes a tensor when it is used.
-func (c *converter) settled(v value) value {
+func (c *Converter) settled(v Value) Value {
 	switch x := v.(type) {
-	case *weight:
+	case *Weight:
 		return c.weight(x)
-	case *list:
-		for i, e := range x.items {
-			x.items[i] = c.settled(e)
+	case *List:
+		for i, e := range x.Items {
+			x.Items[i] = c.settled(e)
 		}
-	case tuple:
+	case Tuple:
 		for i, e := range x {
 			x[i] = c.settled(e)
 		}
@@ -206,20 +206,20 @@ func (c *converter) settled(v value) value {
 			x.values[i] = c.settled(e)
 		}
 	case *opaque:
-		c.refuse("a value of class %.200s is not supported", x.class)
+		c.Refuse("a value of class %.200s is not supported", x.class)
 	}
 	return v
 }
 
 // weight gives the tensor of a weight.
-func (c *converter) weight(w *weight) *ten {
+func (c *Converter) weight(w *Weight) *Tensor {
 	if t := c.weights[w]; t != nil {
 		return t
 	}
-	a, err := c.source.array(w)
+	a, err := c.source.Array(w)
 	if err != nil {
 		if stoa.KindOf(err) == stoa.Unsupported {
-			c.refuse("%s", w.why)
+			c.Refuse("%s", w.Why)
 		}
 		panic(&failure{err: err})
 	}
@@ -227,41 +227,41 @@ func (c *converter) weight(w *weight) *ten {
 	if name == "" {
 		name = "constant"
 	}
-	t := &ten{name: c.constant(name, a)}
+	t := &Tensor{Name: c.Constant(name, a)}
 	c.weights[w] = t
 	return t
 }
 
 // element gives x[at].
-func (c *converter) element(x, at value) value {
+func (c *Converter) element(x, at Value) Value {
 	if hasUnknown(x, 0) {
-		if _, ok := x.(unknown); ok {
+		if _, ok := x.(Unknown); ok {
 			return x
 		}
 	}
 	if d, ok := x.(*dict); ok {
 		i := d.find(at)
 		if i < 0 {
-			c.fail(stoa.Invalid, "a dictionary has no key %v", at)
+			c.Fail(stoa.Invalid, "a dictionary has no key %v", at)
 		}
 		return d.values[i]
 	}
-	if vs, ok := items(x); ok {
+	if vs, ok := Items(x); ok {
 		return vs[c.position(at, len(vs))]
 	}
 	if s, ok := x.(string); ok {
 		i := c.position(at, len(s))
 		return s[i : i+1]
 	}
-	if t, ok := x.(*ten); ok {
-		return c.callOp("select", []value{t, int64(0), at}, nil)
+	if t, ok := x.(*Tensor); ok {
+		return c.callOp("select", []Value{t, int64(0), at}, nil)
 	}
-	c.fail(stoa.Invalid, "an element of a %s is wanted", kindOf(x))
+	c.Fail(stoa.Invalid, "an element of a %s is wanted", KindOf(x))
 	return nil
 }
 
 // callExpr calls a function, an operator, a method or a class.
-func (c *converter) callExpr(f *frame, e *torchscript.Call) value {
+func (c *Converter) callExpr(f *frame, e *torchscript.Call) Value {
 	c.step(f, e.Line)
 	if n, ok := e.Fn.(*torchscript.Name); ok {
 		if _, isVar := f.vars[n.Name]; !isVar {
@@ -271,11 +271,11 @@ func (c *converter) callExpr(f *frame, e *torchscript.Call) value {
 	full := torchscript.Dotted(e.Fn)
 	root, _, _ := strings.Cut(full, ".")
 	_, isVar := f.vars[root]
-	var self value
+	var self Value
 	a, isAttr := e.Fn.(*torchscript.Attr)
 	if isAttr && (full == "" || isVar) {
 		self = c.eval(f, a.X)
-		if _, ok := self.(unknown); ok {
+		if _, ok := self.(Unknown); ok {
 			c.evalAll(f, e.Args)
 			return self
 		}
@@ -289,14 +289,14 @@ func (c *converter) callExpr(f *frame, e *torchscript.Call) value {
 		if g, ok := c.eval(f, e.Fn).(*fn); ok {
 			return c.call(g.def, args, kwargs)
 		}
-		c.fail(stoa.Invalid, "what it calls is no function")
+		c.Fail(stoa.Invalid, "what it calls is no function")
 	}
 	return c.callGlobal(full, args, kwargs)
 }
 
-func (c *converter) arguments(f *frame, e *torchscript.Call) ([]value, map[string]value) {
-	var args []value
-	var kwargs map[string]value
+func (c *Converter) arguments(f *frame, e *torchscript.Call) ([]Value, map[string]Value) {
+	var args []Value
+	var kwargs map[string]Value
 	for i, a := range e.Args {
 		v := c.eval(f, a)
 		if e.Names[i] == "" {
@@ -304,21 +304,21 @@ func (c *converter) arguments(f *frame, e *torchscript.Call) ([]value, map[strin
 			continue
 		}
 		if kwargs == nil {
-			kwargs = map[string]value{}
+			kwargs = map[string]Value{}
 		}
 		kwargs[e.Names[i]] = v
 	}
 	return args, kwargs
 }
 
-func (c *converter) callMethod(self value, name string, args []value, kwargs map[string]value) value {
+func (c *Converter) callMethod(self Value, name string, args []Value, kwargs map[string]Value) Value {
 	if o, ok := self.(*obj); ok {
-		return c.call(c.method(o, name), append([]value{o}, args...), kwargs)
+		return c.call(c.method(o, name), append([]Value{o}, args...), kwargs)
 	}
-	return c.callOp(name, append([]value{self}, args...), kwargs)
+	return c.callOp(name, append([]Value{self}, args...), kwargs)
 }
 
-func (c *converter) callGlobal(full string, args []value, kwargs map[string]value) value {
+func (c *Converter) callGlobal(full string, args []Value, kwargs map[string]Value) Value {
 	for _, p := range []string{"torch.", "ops.aten."} {
 		if name, ok := strings.CutPrefix(full, p); ok {
 			return c.callOp(name, args, kwargs)
@@ -332,13 +332,13 @@ func (c *converter) callGlobal(full string, args []value, kwargs map[string]valu
 	case def != nil:
 		return c.call(def, args, kwargs)
 	case class == nil:
-		c.fail(stoa.Unsupported, "%.200s is not known", full)
+		c.Fail(stoa.Unsupported, "%.200s is not known", full)
 	case class.Base == "NamedTuple":
 		return &record{class, args}
 	}
-	o := &obj{class: full, fields: map[string]value{}}
+	o := &obj{class: full, fields: map[string]Value{}}
 	if init := class.Methods["__init__"]; init != nil {
-		c.call(init, append([]value{o}, args...), kwargs)
+		c.call(init, append([]Value{o}, args...), kwargs)
 	}
 	return o
 }

@@ -1,4 +1,4 @@
-package torch
+package jit
 
 import (
 	"slices"
@@ -9,8 +9,8 @@ import (
 )
 
 // builtin calls one of the language's own functions, some of which take types.
-func (c *converter) builtin(f *frame, name string, e *torchscript.Call) value {
-	last := func() value {
+func (c *Converter) builtin(f *frame, name string, e *torchscript.Call) Value {
+	last := func() Value {
 		if len(e.Args) == 0 {
 			return nil
 		}
@@ -38,14 +38,14 @@ func (c *converter) builtin(f *frame, name string, e *torchscript.Call) value {
 		c.step(f, e.Line)
 		return c.callOp("builtin."+name, args, kwargs)
 	}
-	c.fail(stoa.Unsupported, "function %.100s is not supported", name)
+	c.Fail(stoa.Unsupported, "function %.100s is not supported", name)
 	return nil
 }
 
 // isInstance tells whether a value is of a type, as the code writes it.
-func (c *converter) isInstance(v value, t torchscript.Expr) value {
+func (c *Converter) isInstance(v Value, t torchscript.Expr) Value {
 	if hasUnknown(v, 0) {
-		return unknown{}
+		return Unknown{}
 	}
 	switch t := t.(type) {
 	case *torchscript.Tuple:
@@ -57,7 +57,7 @@ func (c *converter) isInstance(v value, t torchscript.Expr) value {
 		case "Optional":
 			return v == nil || c.isInstance(v, t.At) == true
 		case "List", "Tuple", "Dict":
-			return kindOf(v) == torchscript.Dotted(t.X)
+			return KindOf(v) == torchscript.Dotted(t.X)
 		}
 	case *torchscript.Lit:
 		return v == nil && t.Value == nil
@@ -67,23 +67,23 @@ func (c *converter) isInstance(v value, t torchscript.Expr) value {
 	case "NoneType":
 		return v == nil
 	case "number", "Scalar":
-		k := kindOf(v)
+		k := KindOf(v)
 		return k == "int" || k == "float"
 	case "list", "List":
-		return kindOf(v) == "List"
+		return KindOf(v) == "List"
 	case "tuple":
-		return kindOf(v) == "Tuple"
+		return KindOf(v) == "Tuple"
 	}
-	return kindOf(v) == name
+	return KindOf(v) == name
 }
 
 // range_ is range(stop) or range(start, stop, step).
-func (c *converter) range_(args []value) *list {
+func (c *Converter) range_(args []Value) *List {
 	n := make([]int64, len(args))
 	for i, a := range args {
-		v, ok := c.settle(c.lift(a)).(int64)
+		v, ok := c.Settle(c.Lift(a)).(int64)
 		if !ok {
-			c.contradict("the code loops as often as an input is large")
+			c.Contradict("the code loops as often as an input is large")
 		}
 		n[i] = v
 	}
@@ -97,34 +97,34 @@ func (c *converter) range_(args []value) *list {
 		from, to, by = n[0], n[1], n[2]
 	}
 	if by == 0 {
-		c.fail(stoa.Invalid, "range by 0")
+		c.Fail(stoa.Invalid, "range by 0")
 	}
-	out := &list{}
+	out := &List{}
 	for i := from; by > 0 && i < to || by < 0 && i > to; i += by {
-		if len(out.items) > maxItems {
-			c.fail(stoa.TooLarge, "the code loops over %d times", maxItems)
+		if len(out.Items) > maxItems {
+			c.Fail(stoa.TooLarge, "the code loops over %d times", maxItems)
 		}
-		out.items = append(out.items, i)
+		out.Items = append(out.Items, i)
 	}
 	return out
 }
 
-// content gives the value of a tensor of one element, where it is known.
-func (c *converter) content(t *ten) (value, bool) {
-	if t.scalar != nil {
-		return t.scalar, true
+// Content gives the value of a tensor of one element, where it is known.
+func (c *Converter) Content(t *Tensor) (Value, bool) {
+	if t.Scalar != nil {
+		return t.Scalar, true
 	}
-	if t.blank > 0 || t.name == "" {
+	if t.Blank > 0 || t.Name == "" {
 		return nil, false
 	}
-	w := c.b.Initializer(c.use(t))
+	w := c.B.Initializer(c.Use(t))
 	if w == nil {
 		return nil, false
 	}
 	if n, err := tensor.Elements(w.Shape); err != nil || n != 1 {
 		return nil, false
 	}
-	switch category(w.DType) {
+	switch Category(w.DType) {
 	case 0:
 		return w.Data[0] != 0, true
 	case 1:
@@ -144,12 +144,12 @@ func (c *converter) content(t *ten) (value, bool) {
 
 // scalars gives the values of operands that are all known numbers; ok is false
 // where one is a tensor whose content is not known.
-func (c *converter) scalars(args []value) (out []value, tensors, ok bool) {
+func (c *Converter) scalars(args []Value) (out []Value, tensors, ok bool) {
 	for _, a := range args {
 		switch x := a.(type) {
-		case *ten:
-			v, known := c.content(x)
-			if !known || x.name != "" && c.rank(x) != 0 {
+		case *Tensor:
+			v, known := c.Content(x)
+			if !known || x.Name != "" && c.Rank(x) != 0 {
 				return nil, true, false
 			}
 			tensors = true
@@ -161,15 +161,15 @@ func (c *converter) scalars(args []value) (out []value, tensors, ok bool) {
 	return out, tensors, true
 }
 
-// scalarType gives the type that a known number has as a tensor.
-func scalarType(v value) tensor.DType {
+// ScalarType gives the type that a known number has as a tensor.
+func ScalarType(v Value) tensor.DType {
 	switch x := v.(type) {
 	case bool:
 		return tensor.Bool
 	case float64:
 		return tensor.Float32
-	case *num:
-		if x.float {
+	case *Num:
+		if x.Float {
 			return tensor.Float32
 		}
 	}

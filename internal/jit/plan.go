@@ -1,4 +1,4 @@
-package torch
+package jit
 
 import (
 	"fmt"
@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/stoa-project/stoa"
-	"github.com/stoa-project/stoa/internal/format/torchscript"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -18,16 +17,16 @@ import (
 // free, learns from what the code asks for, and fixes sizes where the code does
 // not run for several.
 type plan struct {
-	job
+	Job
 	tries int
 }
 
 // input is an input of the network.
 type input struct {
-	name  string
+	Name  string
 	dtype tensor.DType
 	dims  []onnx.Dim // nil: nobody told
-	free  []*num     // by axis: the sizes that are tried; nil where it is fixed
+	free  []*Num     // by axis: the sizes that are tried; nil where it is fixed
 }
 
 func (in input) rank() int { return len(in.dims) }
@@ -55,26 +54,26 @@ type trial struct {
 // maxTries bounds how often the code is run: each time with other inputs.
 const maxTries = 400
 
-// convert makes the graph of a network.
-func convert(j job) (result, error) {
-	p := &plan{job: j}
+// Convert makes the graph of a network.
+func Convert(j Job) (Result, error) {
+	p := &plan{Job: j}
 	c, err := p.find()
 	if err != nil {
-		return result{}, err
+		return Result{}, err
 	}
-	r := result{
-		layers: c.layers, unsupported: c.unsupported, parameters: p.parameters(c), bind: p.bind(c), notes: slices.Sorted(maps.Keys(c.notes)),
+	r := Result{
+		Layers: c.layers, Unsupported: c.unsupported, Parameters: p.parameters(c), Bind: p.bind(c), Notes: slices.Sorted(maps.Keys(c.notes)),
 	}
 	if len(c.unsupported) > 0 {
 		return r, nil
 	}
-	r.mapped = c.b.Mapped()
-	r.model, err = c.b.Model()
+	r.Mapped = c.B.Mapped()
+	r.Model, err = c.B.Model()
 	return r, err
 }
 
 // find runs the code until it fits.
-func (p *plan) find() (*converter, error) {
+func (p *plan) find() (*Converter, error) {
 	specs, err := p.specs()
 	if err != nil {
 		return nil, err
@@ -153,18 +152,18 @@ func likelySizes(names map[string]bool) []int64 {
 	return out
 }
 
-func (t trial) explain(c *converter) {
+func (t trial) explain(c *Converter) {
 	for _, name := range slices.Sorted(maps.Keys(t.fix)) {
-		c.note("%s is fixed at %d: the code does not run, or does not mean the same, for other sizes", name, t.fix[name])
+		c.Note("%s is fixed at %d: the code does not run, or does not mean the same, for other sizes", name, t.fix[name])
 	}
 	if t.even && t.fix == nil {
-		c.note("sizes of pictures or sequences must be multiples of what the network divides them by, such as 32")
+		c.Note("sizes of pictures or sequences must be multiples of what the network divides them by, such as 32")
 	}
 }
 
 // attempt is a run, and what it assumed in the end.
 type attempt struct {
-	converter *converter
+	converter *Converter
 	specs     []spec
 	size      bool // it failed, and with other sizes it may not
 	decided   bool // since the code decides by a size
@@ -212,9 +211,9 @@ func snapshot(specs []spec) []spec {
 }
 
 // learn takes in what the code asks of an input; false: it knew that already.
-func learn(specs []spec, d demand) bool {
-	s := &specs[d.input]
-	if d.whole && s.dtype != tensor.Int64 && !s.told {
+func learn(specs []spec, d Demand) bool {
+	s := &specs[d.Input]
+	if d.Whole && s.dtype != tensor.Int64 && !s.told {
 		s.dtype = tensor.Int64
 		if s.dims == nil && len(d.ranks) > 0 {
 			s.assume(d.ranks, d.names)
@@ -293,15 +292,15 @@ func another(specs []spec) bool {
 }
 
 // run runs the code once.
-func (p *plan) run(specs []spec, t trial) (c *converter, f failure) {
-	c = &converter{
-		file: p.file, source: p.source, b: build.New("torch"), ops: p.ops, weights: map[*weight]*ten{}, sizes: map[string]string{},
-		layers: map[string]int{}, notes: map[string]bool{}, training: p.training, done: p.done,
+func (p *plan) run(specs []spec, t trial) (c *Converter, f failure) {
+	c = &Converter{
+		file: p.File, source: p.Source, B: build.New("torch"), ops: p.Ops, weights: map[*Weight]*Tensor{}, sizes: map[string]string{},
+		layers: map[string]int{}, notes: map[string]bool{}, Training: p.Training, done: p.Done,
 	}
 	for i := range c.probe {
 		c.probe[i] = onnx.NewShapes()
 	}
-	if err := p.done(); err != nil {
+	if err := p.Done(); err != nil {
 		return c, failure{err: err}
 	}
 	defer func() {
@@ -310,9 +309,9 @@ func (p *plan) run(specs []spec, t trial) (c *converter, f failure) {
 		}
 	}()
 	l := newLoader(c.file)
-	v, err := l.value(p.root, "", 0)
+	v, err := l.value(p.Root, "", 0)
 	if err == nil {
-		c.constants, err = constantsOf(l, p.constants)
+		c.constants, err = constantsOf(l, p.Constants)
 	}
 	if err != nil {
 		return c, failure{err: err}
@@ -323,24 +322,24 @@ func (p *plan) run(specs []spec, t trial) (c *converter, f failure) {
 		return c, failure{err: stoa.Errorf(stoa.Invalid, "%s: its data.pkl holds no module", c.file)}
 	}
 	def := c.method(root, "forward")
-	args := append([]value{root}, c.makeInputs(def, specs, t)...)
+	args := append([]Value{root}, c.makeInputs(def, specs, t)...)
 	out := c.call(def, args, nil)
 	if len(c.unsupported) > 0 {
 		return c, failure{}
 	}
 	c.outputs("output", out, 0)
-	if err := c.b.Err(); err != nil {
+	if err := c.B.Err(); err != nil {
 		return c, failure{err: err}
 	}
 	return c, failure{}
 }
 
-func constantsOf(l *loader, v any) ([]value, error) {
+func constantsOf(l *loader, v any) ([]Value, error) {
 	out, err := l.value(v, "constant", 0)
 	if err != nil || out == nil {
 		return nil, err
 	}
-	vs, ok := items(out)
+	vs, ok := Items(out)
 	if !ok {
 		return nil, stoa.Errorf(stoa.Invalid, "%s: its constants.pkl holds no constants", l.file)
 	}
@@ -353,11 +352,11 @@ func (p *plan) specs() (specs []spec, err error) {
 	if f.err != nil && !f.size {
 		return nil, f.err
 	}
-	for _, in := range c.inputs {
-		s := spec{path: in.name, dtype: tensor.Float32}
-		given, ok := p.shapes[in.name]
-		if !ok && len(p.shapes) == 1 && len(c.inputs) == 1 {
-			for _, given = range p.shapes { // the one input there is, whatever its name
+	for _, in := range c.Inputs {
+		s := spec{path: in.Name, dtype: tensor.Float32}
+		given, ok := p.Shapes[in.Name]
+		if !ok && len(p.Shapes) == 1 && len(c.Inputs) == 1 {
+			for _, given = range p.Shapes { // the one input there is, whatever its name
 				ok = true
 			}
 		}
@@ -369,10 +368,10 @@ func (p *plan) specs() (specs []spec, err error) {
 		}
 		specs = append(specs, s)
 	}
-	for name := range p.shapes {
+	for name := range p.Shapes {
 		known := slices.ContainsFunc(specs, func(s spec) bool { return s.path == name })
-		if !known && (len(p.shapes) > 1 || len(specs) != 1) {
-			return nil, stoa.Errorf(stoa.Invalid, "%s: a shape is given for %q, but the inputs are %s", p.file, name, inputNames(specs))
+		if !known && (len(p.Shapes) > 1 || len(specs) != 1) {
+			return nil, stoa.Errorf(stoa.Invalid, "%s: a shape is given for %q, but the inputs are %s", p.File, name, inputNames(specs))
 		}
 	}
 	return specs, nil
@@ -386,140 +385,15 @@ func inputNames(specs []spec) string {
 	return strings.Join(out, ", ")
 }
 
-// makeInputs makes the values that forward takes.
-func (c *converter) makeInputs(def *torchscript.Func, specs []spec, t trial) []value {
-	c.at.file, c.at.line = def.File, def.Line
-	var out []value
-	for _, a := range def.Params[min(1, len(def.Params)):] {
-		v, ok := c.inputOf(a.Name, a.Type, specs, t)
-		switch {
-		case ok:
-			out = append(out, v)
-		case a.Default != nil:
-			out = append(out, c.eval(&frame{}, a.Default))
-		case isOptional(a.Type):
-			out = append(out, nil)
-		default:
-			c.fail(stoa.Unsupported, "forward takes %s of a type that is no tensor: wrap the module in one whose forward takes tensors only", a.Name)
-		}
-	}
-	return out
-}
-
-func isOptional(t torchscript.Expr) bool {
-	i, ok := t.(*torchscript.Index)
-	return ok && torchscript.Dotted(i.X) == "Optional"
-}
-
-// inputOf makes the input, or the tuple of inputs, of a parameter.
-func (c *converter) inputOf(name string, t torchscript.Expr, specs []spec, tr trial) (value, bool) {
-	if torchscript.Dotted(t) == "Tensor" || t == nil {
-		return c.makeInput(name, specs, tr), true
-	}
-	i, ok := t.(*torchscript.Index)
-	if !ok || torchscript.Dotted(i.X) != "Tuple" {
-		return nil, false
-	}
-	parts := []torchscript.Expr{i.At}
-	if p, ok := i.At.(*torchscript.Tuple); ok {
-		parts = p.Items
-	}
-	var out tuple
-	for k, part := range parts {
-		v, ok := c.inputOf(fmt.Sprintf("%s_%d", name, k), part, specs, tr)
-		if !ok {
-			return nil, false
-		}
-		out = append(out, v)
-	}
-	return out, true
-}
-
-// The sizes that are tried: of the batch, and of others by what they are. They
-// lie far apart, so that they differ after many halvings too; some are odd, some
-// even, unless all are to be multiples of 32; and one is what pictures usually
-// have.
-var (
-	batchSizes = [probes]int64{2, 3, 5, 9, 4, 7}
-	// Pictures: small ones too, or large ones only; both also as multiples of 32.
-	oddSizes  = [][probes]int64{{65, 224, 331, 510, 1013, 150}, {71, 224, 509, 302, 1103, 191}, {82, 224, 733, 411, 1250, 167}}
-	bigSizes  = [][probes]int64{{224, 299, 331, 510, 1013, 640}, {224, 299, 509, 302, 1103, 720}, {224, 299, 733, 411, 1250, 600}}
-	evenSizes = [][probes]int64{{64, 224, 512, 320, 1088, 192}, {96, 224, 384, 640, 1216, 256}, {128, 224, 448, 960, 1312, 160}}
-	highSizes = [][probes]int64{{224, 256, 512, 320, 1088, 448}, {224, 288, 384, 640, 1216, 480}, {224, 320, 448, 960, 1312, 544}}
-	// Frames of films, words of texts, and numbers of channels.
-	deepSizes  = [][probes]int64{{16, 33, 65, 24, 97, 40}}
-	textSizes  = [][probes]int64{{7, 19, 41, 12, 30, 16}, {9, 22, 47, 13, 34, 28}, {10, 17, 43, 31, 24, 36}}
-	shortSizes = [][probes]int64{{3, 5, 7, 8, 4, 10}, {4, 6, 9, 5, 8, 3}, {5, 3, 8, 6, 10, 7}}
-	manySizes  = [][probes]int64{{37, 141, 343, 59, 64, 96}, {47, 153, 359, 61, 72, 128}, {61, 167, 371, 83, 80, 160}}
-)
-
-func (c *converter) makeInput(name string, specs []spec, t trial) value {
-	at := len(c.inputs)
-	c.inputs = append(c.inputs, input{name: name})
-	if at >= len(specs) || specs[at].dims == nil {
-		return &ten{blank: at + 1}
-	}
-	s := specs[at]
-	dims, free := make([]onnx.Dim, len(s.dims)), make([]*num, len(s.dims))
-	for i, d := range s.dims {
-		if n, ok := t.fix[s.names[i]]; ok && d < 0 {
-			d = n
-		}
-		if d >= 0 {
-			dims[i] = onnx.Fixed(d)
-			continue
-		}
-		free[i], dims[i] = c.freeDim(at, i, s, t)
-	}
-	c.inputs[at] = input{name: name, dtype: s.dtype, dims: dims, free: free}
-	if c.b.Input(name, s.dtype, dims...); c.b.Err() != nil {
-		c.fail(stoa.Invalid, "%s", stoa.AsError(c.b.Err()).Msg)
-	}
-	for p := range c.probe {
-		shape := slices.Clone(dims)
-		for i, f := range free {
-			if f != nil {
-				shape[i] = onnx.Fixed(f.n[p])
-			}
-		}
-		c.probe[p].Value(name, s.dtype, shape)
-	}
-	return &ten{name: name}
-}
-
-// freeDim names a free dimension and gives the sizes that are tried for it.
-func (c *converter) freeDim(at, axis int, s spec, t trial) (*num, onnx.Dim) {
-	name := s.names[axis]
-	if same, ok := s.same[axis]; ok {
-		for _, in := range c.inputs[:at] {
-			for i, d := range in.dims {
-				if d.Param == same {
-					return in.free[i], d
-				}
-			}
-		}
-	}
-	if name == "batch" {
-		return &num{n: batchSizes}, onnx.Named(name)
-	}
-	table := t.table(name, axis, s)
-	n := axis
-	if !t.shared && at > 0 {
-		n += at
-		name = c.inputs[at].name + "_" + name
-	}
-	return &num{n: table[n%len(table)]}, onnx.Named(name)
-}
-
 // outputs makes tensors outputs of the graph: the first is "output", further
 // ones are numbered, and those of a dictionary have its keys.
-func (c *converter) outputs(name string, v value, n int) int {
+func (c *Converter) outputs(name string, v Value, n int) int {
 	switch x := v.(type) {
-	case *ten:
+	case *Tensor:
 		if n > 0 && name == "output" {
 			name = fmt.Sprintf("output_%d", n)
 		}
-		c.b.Output(name, c.use(x))
+		c.B.Output(name, c.Use(x))
 		return n + 1
 	case *dict:
 		for i, k := range x.keys {
@@ -535,12 +409,12 @@ func (c *converter) outputs(name string, v value, n int) int {
 			n = c.outputs(x.class.Fields[min(i, len(x.class.Fields)-1)], e, n)
 		}
 		return n
-	case unknown:
-		c.fail(stoa.Unsupported, "output %d of the network is the second result of an operator that is supported for its first only", n)
-	case int64, float64, bool, *num:
-		return c.outputs(name, &ten{scalar: x, dtype: scalarType(x)}, n)
+	case Unknown:
+		c.Fail(stoa.Unsupported, "output %d of the network is the second result of an operator that is supported for its first only", n)
+	case int64, float64, bool, *Num:
+		return c.outputs(name, &Tensor{Scalar: x, Dtype: ScalarType(x)}, n)
 	}
-	vs, _ := items(v)
+	vs, _ := Items(v)
 	for _, e := range vs {
 		if name == "output" {
 			n = c.outputs(name, e, n)
@@ -556,7 +430,7 @@ func (c *converter) outputs(name string, v value, n int) int {
 func (p *plan) advise(err error, specs []spec) error {
 	var open []string
 	for _, s := range specs {
-		if !s.told && p.shapes[s.path] == nil {
+		if !s.told && p.Shapes[s.path] == nil {
 			open = append(open, s.path)
 		}
 	}
@@ -568,9 +442,9 @@ func (p *plan) advise(err error, specs []spec) error {
 }
 
 // bind says which sizes stand for the free ones, where one must be named.
-func (p *plan) bind(c *converter) map[string]int64 {
+func (p *plan) bind(c *Converter) map[string]int64 {
 	out := map[string]int64{}
-	for _, in := range c.inputs {
+	for _, in := range c.Inputs {
 		for i, f := range in.free {
 			if f == nil {
 				continue
@@ -587,37 +461,15 @@ func (p *plan) bind(c *converter) map[string]int64 {
 }
 
 // parameters counts the numbers of the weights that the network uses.
-func (p *plan) parameters(c *converter) int64 {
+func (p *plan) parameters(c *Converter) int64 {
 	total := int64(0)
 	seen := map[string]bool{}
 	for w := range c.weights {
-		n, err := tensor.Elements(w.size)
-		if err == nil && len(w.size) > 0 && !seen[w.id] {
+		n, err := tensor.Elements(w.Size)
+		if err == nil && len(w.Size) > 0 && !seen[w.ID] {
 			total += n
 		}
-		seen[w.id] = true
+		seen[w.ID] = true
 	}
 	return total
-}
-
-// table gives the sizes that are tried for a dimension, by what it is.
-func (t trial) table(name string, axis int, s spec) [][probes]int64 {
-	switch {
-	case s.dtype == tensor.Int64, name == "length" && axis < 2:
-		if t.even || t.small {
-			return shortSizes
-		}
-		return textSizes
-	case name == "channels" || name == "features" || len(s.dims) < 3:
-		return manySizes
-	case name == "depth":
-		return deepSizes
-	case t.even && t.large:
-		return highSizes
-	case t.even:
-		return evenSizes
-	case t.large:
-		return bigSizes
-	}
-	return oddSizes
 }

@@ -1,4 +1,4 @@
-package torch
+package jit
 
 import (
 	"fmt"
@@ -24,18 +24,18 @@ var pythonOps = map[string]bool{
 
 // structural calls what works on lists, dictionaries, texts and properties of
 // tensors, whatever is in them.
-func (c *converter) structural(name string, args []value, kwargs map[string]value) (value, bool) {
-	at := func(i int) value {
+func (c *Converter) structural(name string, args []Value, kwargs map[string]Value) (Value, bool) {
+	at := func(i int) Value {
 		if i < len(args) {
 			return args[i]
 		}
 		return nil
 	}
-	_, noValue := at(0).(unknown)
+	_, noValue := at(0).(Unknown)
 	if noValue && name != "__is__" && name != "__isnot__" {
 		return nil, false
 	}
-	if l, ok := at(0).(*list); ok {
+	if l, ok := at(0).(*List); ok {
 		if v, ok := c.listOp(l, name, args); ok {
 			return v, true
 		}
@@ -59,7 +59,7 @@ func (c *converter) structural(name string, args []value, kwargs map[string]valu
 		c.refused(msg)
 	case "__is__", "__isnot__":
 		a, b := at(0), at(1)
-		if _, ok := a.(unknown); ok && b != nil {
+		if _, ok := a.(Unknown); ok && b != nil {
 			return a, true
 		}
 		return (a == nil && b == nil || a != nil && b != nil && same(a, b)) == (name == "__is__"), true
@@ -70,13 +70,13 @@ func (c *converter) structural(name string, args []value, kwargs map[string]valu
 	case "builtin.range":
 		return c.range_(args), true
 	case "__range_length":
-		return int64(len(c.range_(args).items)), true
+		return int64(len(c.range_(args).Items)), true
 	case "__derive_index":
-		return c.arithmetic("add", at(1), c.arithmetic("mul", at(0), at(2))), true
+		return c.Arithmetic("add", at(1), c.Arithmetic("mul", at(0), at(2))), true
 	case "__not__":
 		yes, known := c.truth(at(0))
 		if !known {
-			return unknown{}, true
+			return Unknown{}, true
 		}
 		return !yes, true
 	case "dict":
@@ -84,14 +84,14 @@ func (c *converter) structural(name string, args []value, kwargs map[string]valu
 			return &dict{}, true
 		}
 	}
-	if t, ok := at(0).(*ten); ok {
+	if t, ok := at(0).(*Tensor); ok {
 		return c.property(t, name, args, kwargs)
 	}
 	return c.countOf(name, at(0))
 }
 
 // environment answers what code asks of where it runs.
-func environment(name string) (value, bool) {
+func environment(name string) (Value, bool) {
 	switch name {
 	case "warn", "manual_seed", "builtin.print", "prim.Print", "set_grad_enabled", "_set_grad_enabled", "prim.profile":
 		return nil, true
@@ -111,65 +111,65 @@ func environment(name string) (value, bool) {
 }
 
 // countOf is len of what is neither a list nor a tensor.
-func (c *converter) countOf(name string, v value) (value, bool) {
+func (c *Converter) countOf(name string, v Value) (Value, bool) {
 	if name != "len" && name != "builtin.len" {
 		return nil, false
 	}
-	vs, ok := items(v)
+	vs, ok := Items(v)
 	return int64(len(vs)), ok
 }
 
 // property gives what a tensor is, apart from its content.
-func (c *converter) property(t *ten, name string, args []value, _ map[string]value) (value, bool) {
+func (c *Converter) property(t *Tensor, name string, args []Value, _ map[string]Value) (Value, bool) {
 	switch name {
 	case "dim", "prim.ndim", "ndimension":
-		return int64(c.rank(t)), true
+		return int64(c.Rank(t)), true
 	case "size", "prim.shape", "sym_size":
 		if len(args) > 1 {
-			return c.shape(t)[c.axis(c.lift(args[1]).n[0], c.rank(t))], true
+			return c.Shape(t)[c.axis(c.Lift(args[1]).N[0], c.Rank(t))], true
 		}
-		return &list{slices.Clone(c.shape(t))}, true
+		return &List{slices.Clone(c.Shape(t))}, true
 	case "len", "builtin.len":
-		return c.dim(t, 0), true
+		return c.Dim(t, 0), true
 	case "numel":
-		out := value(int64(1))
-		for _, d := range c.shape(t) {
-			out = c.arithmetic("mul", out, d)
+		out := Value(int64(1))
+		for _, d := range c.Shape(t) {
+			out = c.Arithmetic("mul", out, d)
 		}
 		return out, true
 	case "prim.dtype":
-		return dtypeNumber(c.dtype(t)), true
+		return dtypeNumber(c.Dtype(t)), true
 	case "is_floating_point":
-		return category(c.dtype(t)) == 2, true
+		return Category(c.Dtype(t)) == 2, true
 	case "is_contiguous", "is_non_overlapping_and_dense":
 		return true, true
 	case "is_same_size":
 		if len(args) == 2 {
-			if o, ok := args[1].(*ten); ok {
-				return c.equalLists(c.shape(t), c.shape(o)), true
+			if o, ok := args[1].(*Tensor); ok {
+				return c.equalLists(c.Shape(t), c.Shape(o)), true
 			}
 		}
 	case "prim.name", "prim.grad", "prim.names":
 		return nil, true
 	case "prim.itemsize", "element_size":
-		return c.dtype(t).Size(), true
+		return c.Dtype(t).Size(), true
 	}
 	return nil, false
 }
 
-func (c *converter) equalLists(a, b []value) bool {
+func (c *Converter) equalLists(a, b []Value) bool {
 	if len(a) != len(b) {
 		return false
 	}
 	for i := range a {
-		x, isList := items(a[i])
-		y, isList2 := items(b[i])
+		x, isList := Items(a[i])
+		y, isList2 := Items(b[i])
 		switch {
 		case isList && isList2:
 			if !c.equalLists(x, y) {
 				return false
 			}
-		case isNumber(a[i]) && isNumber(b[i]):
+		case IsNumber(a[i]) && IsNumber(b[i]):
 			if !c.compare("eq", a[i], b[i]) {
 				return false
 			}
@@ -180,76 +180,77 @@ func (c *converter) equalLists(a, b []value) bool {
 	return true
 }
 
-func isNumber(v value) bool {
+// IsNumber tells whether a value is a number.
+func IsNumber(v Value) bool {
 	switch v.(type) {
-	case int64, float64, bool, *num:
+	case int64, float64, bool, *Num:
 		return true
 	}
 	return false
 }
 
 // listOp is an operation on a list.
-func (c *converter) listOp(l *list, name string, args []value) (value, bool) {
+func (c *Converter) listOp(l *List, name string, args []Value) (Value, bool) {
 	switch name {
 	case "append", "push":
-		if len(l.items) >= maxItems {
-			c.fail(stoa.TooLarge, "a list grows over %d elements", maxItems)
+		if len(l.Items) >= maxItems {
+			c.Fail(stoa.TooLarge, "a list grows over %d elements", maxItems)
 		}
-		l.items = append(l.items, args[1])
+		l.Items = append(l.Items, args[1])
 		return l, true
 	case "extend":
-		vs, _ := items(args[1])
-		if len(l.items)+len(vs) > maxItems {
-			c.fail(stoa.TooLarge, "a list grows over %d elements", maxItems)
+		vs, _ := Items(args[1])
+		if len(l.Items)+len(vs) > maxItems {
+			c.Fail(stoa.TooLarge, "a list grows over %d elements", maxItems)
 		}
-		l.items = append(l.items, vs...)
+		l.Items = append(l.Items, vs...)
 		return nil, true
 	case "insert":
-		i := int(min(max(c.lift(args[1]).n[0], 0), int64(len(l.items))))
-		l.items = slices.Insert(l.items, i, args[2])
+		i := int(min(max(c.Lift(args[1]).N[0], 0), int64(len(l.Items))))
+		l.Items = slices.Insert(l.Items, i, args[2])
 		return nil, true
 	case "pop":
-		i := len(l.items) - 1
+		i := len(l.Items) - 1
 		if len(args) > 1 {
-			i = c.position(args[1], len(l.items))
+			i = c.position(args[1], len(l.Items))
 		}
-		v := l.items[i]
-		l.items = slices.Delete(l.items, i, i+1)
+		v := l.Items[i]
+		l.Items = slices.Delete(l.Items, i, i+1)
 		return v, true
 	case "clear":
-		l.items = nil
+		l.Items = nil
 		return nil, true
 	case "reverse":
-		slices.Reverse(l.items)
+		slices.Reverse(l.Items)
 		return nil, true
 	case "copy", "list", "builtin.list":
-		return &list{slices.Clone(l.items)}, true
+		return &List{slices.Clone(l.Items)}, true
 	case "len", "builtin.len":
-		return int64(len(l.items)), true
+		return int64(len(l.Items)), true
 	case "__getitem__", "select":
-		return l.items[c.position(args[1], len(l.items))], true
+		return l.Items[c.position(args[1], len(l.Items))], true
 	case "_set_item":
-		l.items[c.position(args[1], len(l.items))] = args[2]
+		l.Items[c.position(args[1], len(l.Items))] = args[2]
 		return l, true
 	case "__contains__":
-		return slices.ContainsFunc(l.items, func(v value) bool { return c.equalLists([]value{v}, []value{args[1]}) }), true
+		return slices.ContainsFunc(l.Items, func(v Value) bool { return c.equalLists([]Value{v}, []Value{args[1]}) }), true
 	case "index":
-		return int64(slices.IndexFunc(l.items, func(v value) bool { return c.equalLists([]value{v}, []value{args[1]}) })), true
+		return int64(slices.IndexFunc(l.Items, func(v Value) bool { return c.equalLists([]Value{v}, []Value{args[1]}) })), true
 	case "slice":
 		return c.sliceList(l, args), true
 	case "add", "add_":
-		if o, ok := args[1].(*list); ok && len(l.items)+len(o.items) <= maxItems {
-			return &list{slices.Concat(l.items, o.items)}, true
+		if o, ok := args[1].(*List); ok && len(l.Items)+len(o.Items) <= maxItems {
+			return &List{slices.Concat(l.Items, o.Items)}, true
 		}
 	case "mul":
-		n := c.lift(args[1]).n[0]
-		if n > int64(maxItems/max(len(l.items), 1)) {
-			c.fail(stoa.TooLarge, "a list grows over %d elements", maxItems)
+		n := c.Lift(args[1]).N[0]
+		if n > int64(maxItems/max(len(l.Items), 1)) {
+			c.Fail(stoa.TooLarge, "a list grows over %d elements", maxItems)
 		}
-		return &list{slices.Repeat(l.items, int(max(n, 0)))}, true
+		return &List{slices.Repeat(l.Items, int(max(n, 0)))}, true
 	case "eq", "ne":
-		if o, ok := items(args[1]); ok {
-			return c.equalLists(l.items, o) == (name == "eq"), true
+		if o, ok := Items(args[1]); ok {
+			return c.equalLists(l.Items, o) == (name == "eq"), true
 		}
 	case "prim.max", "prim.min", "builtin.max", "builtin.min", "sum", "builtin.sum":
 		return c.foldList(l, name[strings.LastIndexByte(name, '.')+1:], args), true
@@ -259,14 +260,14 @@ func (c *converter) listOp(l *list, name string, args []value) (value, bool) {
 	return nil, false
 }
 
-func (c *converter) everyOne(l *list, name string) (value, bool) {
-	for _, v := range l.items {
-		if isTen(v) {
+func (c *Converter) everyOne(l *List, name string) (Value, bool) {
+	for _, v := range l.Items {
+		if IsTensor(v) {
 			return nil, false
 		}
 		yes, known := c.truth(v)
 		if !known {
-			return unknown{}, true
+			return Unknown{}, true
 		}
 		if yes == (name == "any") {
 			return yes, true
@@ -275,55 +276,55 @@ func (c *converter) everyOne(l *list, name string) (value, bool) {
 	return name == "all", true
 }
 
-func (c *converter) foldList(l *list, op string, args []value) value {
+func (c *Converter) foldList(l *List, op string, args []Value) Value {
 	if len(args) > 1 {
-		return &list{[]value{c.arithmetic(op, args[0], args[1])}}
+		return &List{[]Value{c.Arithmetic(op, args[0], args[1])}}
 	}
-	out := value(int64(0))
-	for i, v := range l.items {
+	out := Value(int64(0))
+	for i, v := range l.Items {
 		switch {
 		case op == "sum":
-			out = c.arithmetic("add", out, v)
+			out = c.Arithmetic("add", out, v)
 		case i == 0:
 			out = v
 		default:
-			out = c.arithmetic(op, out, v)
+			out = c.Arithmetic(op, out, v)
 		}
 	}
 	return out
 }
 
-func (c *converter) sliceList(l *list, args []value) value {
-	from, to, by := int64(0), int64(len(l.items)), int64(1)
+func (c *Converter) sliceList(l *List, args []Value) Value {
+	from, to, by := int64(0), int64(len(l.Items)), int64(1)
 	for i, p := range []*int64{&from, &to, &by} {
 		if i+1 < len(args) && args[i+1] != nil {
-			*p = c.lift(args[i+1]).n[0]
+			*p = c.Lift(args[i+1]).N[0]
 		}
 	}
-	n := int64(len(l.items))
+	n := int64(len(l.Items))
 	clip := func(v int64) int64 {
 		if v < 0 {
 			v += n
 		}
 		return min(max(v, 0), n)
 	}
-	out := &list{}
+	out := &List{}
 	for i := clip(from); by > 0 && i < clip(to); i += min(by, n) {
-		out.items = append(out.items, l.items[i])
+		out.Items = append(out.Items, l.Items[i])
 	}
 	return out
 }
 
-func (c *converter) dictOp(d *dict, name string, args []value) (value, bool) {
+func (c *Converter) dictOp(d *dict, name string, args []Value) (Value, bool) {
 	switch name {
 	case "keys":
-		return &list{slices.Clone(d.keys)}, true
+		return &List{slices.Clone(d.keys)}, true
 	case "values":
-		return &list{slices.Clone(d.values)}, true
+		return &List{slices.Clone(d.values)}, true
 	case "items":
-		out := &list{}
+		out := &List{}
 		for i := range d.keys {
-			out.items = append(out.items, tuple{d.keys[i], d.values[i]})
+			out.Items = append(out.Items, Tuple{d.keys[i], d.values[i]})
 		}
 		return out, true
 	case "len", "builtin.len":
@@ -342,7 +343,7 @@ func (c *converter) dictOp(d *dict, name string, args []value) (value, bool) {
 		return nil, true
 	case "_set_item":
 		if len(d.keys) > maxItems/64 { // finding a key takes as long as there are keys
-			c.fail(stoa.TooLarge, "a dictionary grows over %d keys", maxItems/64)
+			c.Fail(stoa.TooLarge, "a dictionary grows over %d keys", maxItems/64)
 		}
 		d.set(args[1], args[2])
 		return nil, true
@@ -367,22 +368,19 @@ func (c *converter) dictOp(d *dict, name string, args []value) (value, bool) {
 	return nil, false
 }
 
-func (c *converter) textOp(s, name string, args []value) (value, bool) {
-	text := func(i int) string {
-		if i < len(args) {
-			t, _ := args[i].(string)
-			return t
-		}
-		return ""
+func (c *Converter) textOp(s, name string, args []Value) (Value, bool) {
+	other := ""
+	if len(args) > 1 {
+		other, _ = args[1].(string)
 	}
 	switch name {
 	case "format":
 		for _, a := range args[1:] {
-			s = strings.Replace(s, "{}", c.print(a), 1)
+			s = strings.Replace(s, "{}", c.Print(a), 1)
 		}
 		return s[:min(len(s), 10_000)], true
 	case "add":
-		return (s + text(1))[:min(len(s)+len(text(1)), 10_000)], true
+		return (s + other)[:min(len(s)+len(other), 10_000)], true
 	case "eq", "ne":
 		return (args[0] == args[1]) == (name == "eq"), true
 	case "lower":
@@ -392,13 +390,13 @@ func (c *converter) textOp(s, name string, args []value) (value, bool) {
 	case "strip":
 		return strings.TrimSpace(s), true
 	case "find":
-		return int64(strings.Index(s, text(1))), true
+		return int64(strings.Index(s, other)), true
 	case "startswith":
-		return strings.HasPrefix(s, text(1)), true
+		return strings.HasPrefix(s, other), true
 	case "endswith":
-		return strings.HasSuffix(s, text(1)), true
+		return strings.HasSuffix(s, other), true
 	case "__contains__":
-		return strings.Contains(s, text(1)), true
+		return strings.Contains(s, other), true
 	case "len", "builtin.len":
 		return int64(len(s)), true
 	case "str", "builtin.str":
@@ -409,29 +407,29 @@ func (c *converter) textOp(s, name string, args []value) (value, bool) {
 	return nil, false
 }
 
-// print writes a value for a message of the code.
-func (c *converter) print(v value) string {
+// Print writes a value for a message of the code.
+func (c *Converter) Print(v Value) string {
 	switch x := v.(type) {
-	case *num:
-		return fmt.Sprint(x.n[0])
-	case *ten:
+	case *Num:
+		return fmt.Sprint(x.N[0])
+	case *Tensor:
 		return "a tensor"
 	case int64, float64, bool, string:
 		return fmt.Sprint(x)
 	}
-	if vs, ok := items(v); ok && len(vs) < 20 {
+	if vs, ok := Items(v); ok && len(vs) < 20 {
 		var out []string
 		for _, e := range vs {
-			out = append(out, c.print(e))
+			out = append(out, c.Print(e))
 		}
 		return "[" + strings.Join(out, ", ") + "]"
 	}
-	return kindOf(v)
+	return KindOf(v)
 }
 
 // numeric computes with numbers, and with tensors of one number that is known:
 // those are tensors again then.
-func (c *converter) numeric(op string, args []value, kwargs map[string]value) (value, bool) {
+func (c *Converter) numeric(op string, args []Value, kwargs map[string]Value) (Value, bool) {
 	if a, ok := conversion(op, args); ok {
 		return c.convert(op, a)
 	}
@@ -439,7 +437,7 @@ func (c *converter) numeric(op string, args []value, kwargs map[string]value) (v
 		return nil, false
 	}
 	for _, a := range args {
-		if _, isNumberLike := a.(*ten); !isNumberLike && !isNumber(a) {
+		if _, isNumberLike := a.(*Tensor); !isNumberLike && !IsNumber(a) {
 			if s, ok := a.(string); !ok || s == "" {
 				return nil, false
 			}
@@ -456,64 +454,67 @@ func (c *converter) numeric(op string, args []value, kwargs map[string]value) (v
 	if !tensors {
 		return out, true
 	}
-	return &ten{scalar: out, dtype: c.resultType(op, args, out)}, true
+	return &Tensor{Scalar: out, Dtype: c.resultType(op, args, out)}, true
 }
 
 // resultType gives the type of a tensor that was computed of known ones.
-func (c *converter) resultType(op string, args []value, out value) tensor.DType {
+func (c *Converter) resultType(op string, args []Value, out Value) tensor.DType {
 	if _, ok := out.(bool); ok {
 		return tensor.Bool
 	}
-	t := c.promote(args...)
-	if op == "div" && category(t) < 2 && scalarType(out) == tensor.Float32 {
+	t := c.Promote(args...)
+	if op == "div" && Category(t) < 2 && ScalarType(out) == tensor.Float32 {
 		return tensor.Float32
 	}
 	return t
 }
 
-func (c *converter) calculate(op string, vs []value, kwargs map[string]value) (value, bool) {
+func (c *Converter) calculate(op string, vs []Value, kwargs map[string]Value) (Value, bool) {
 	a := vs[0]
 	if len(vs) == 1 {
 		switch op {
 		case "neg":
-			return c.neg(a), true
+			return c.Neg(a), true
 		case "ceil", "prim.ceil":
-			return c.single(a, true, math.Ceil, "Ceil"), true
+			return c.Whole(a, math.Ceil, "Ceil"), true
 		case "floor":
-			return c.single(a, true, math.Floor, "Floor"), true
+			return c.Whole(a, math.Floor, "Floor"), true
 		case "round":
-			return c.single(a, true, math.RoundToEven, "Round"), true
+			return c.Whole(a, math.RoundToEven, "Round"), true
 		case "sqrt":
-			return c.single(a, false, math.Sqrt, "Sqrt"), true
+			return c.Single(a, math.Sqrt, "Sqrt"), true
 		case "exp":
-			return c.single(a, false, math.Exp, "Exp"), true
+			return c.Single(a, math.Exp, "Exp"), true
 		case "log":
-			return c.single(a, false, math.Log, "Log"), true
+			return c.Single(a, math.Log, "Log"), true
 		case "abs", "prim.abs":
-			return c.single(a, !c.lift(a).float, math.Abs, "Abs"), true
+			if c.Lift(a).Float {
+				return c.Single(a, math.Abs, "Abs"), true
+			}
+			return c.Whole(a, math.Abs, "Abs"), true
 		}
 		return nil, false
 	}
 	b := vs[1]
 	if alpha, ok := kwargs["alpha"]; ok && (op == "add" || op == "sub") {
-		b = c.arithmetic("mul", b, alpha)
+		b = c.Arithmetic("mul", b, alpha)
 	}
 	if op == "rsub" {
-		return c.arithmetic("sub", b, a), true
+		return c.Arithmetic("sub", b, a), true
 	}
 	switch op {
 	case "add", "sub", "mul", "pow", "remainder", "floordiv":
-		return c.arithmetic(op, a, b), true
+		return c.Arithmetic(op, a, b), true
 	case "floor_divide":
-		return c.arithmetic("floordiv", a, b), true
+		return c.Arithmetic("floordiv", a, b), true
 	case "prim.max", "prim.min", "builtin.max", "builtin.min":
-		return c.arithmetic(op[strings.LastIndexByte(op, '.')+1:], a, b), true
+		return c.Arithmetic(op[strings.LastIndexByte(op, '.')+1:], a, b), true
 	case "div":
 		mode, _ := kwargs["rounding_mode"].(string)
 		if mode == "floor" || mode == "trunc" {
-			return c.arithmetic("floordiv", a, b), true
+			return c.Arithmetic("floordiv", a, b), true
 		}
-		return c.arithmetic("div", a, b), true
+		return c.Arithmetic("div", a, b), true
 	case "eq", "ne", "lt", "le", "gt", "ge":
 		return c.compare(op, a, b), true
 	case "__and__", "__or__", "__xor__":
@@ -522,7 +523,7 @@ func (c *converter) calculate(op string, vs []value, kwargs map[string]value) (v
 	return nil, false
 }
 
-func (c *converter) bits(op string, a, b value) (value, bool) {
+func (c *Converter) bits(op string, a, b Value) (Value, bool) {
 	x, isBool := a.(bool)
 	y, isBool2 := b.(bool)
 	if isBool && isBool2 {
@@ -550,7 +551,7 @@ func (c *converter) bits(op string, a, b value) (value, bool) {
 
 // conversion tells whether an operator turns a tensor into a number or a number
 // into another.
-func conversion(op string, args []value) (value, bool) {
+func conversion(op string, args []Value) (Value, bool) {
 	switch op {
 	case "Int", "Float", "Bool", "item", "IntImplicit", "FloatImplicit", "ScalarImplicit", "prim.ImplicitTensorToNum", "builtin.int",
 		"builtin.float", "builtin.bool", "prim.NumToTensor", "scalar_tensor", "is_nonzero", "Scalar", "builtin.str", "str":
@@ -559,30 +560,30 @@ func conversion(op string, args []value) (value, bool) {
 	return nil, false
 }
 
-func (c *converter) convert(op string, v value) (value, bool) {
-	if t, ok := v.(*ten); ok {
-		if v, ok = c.content(t); !ok {
-			c.unsupport(opName(op), "the code takes a number out of a tensor that is known only when the network runs")
-			return unknown{}, true
+func (c *Converter) convert(op string, v Value) (Value, bool) {
+	if t, ok := v.(*Tensor); ok {
+		if v, ok = c.Content(t); !ok {
+			c.unsupport(OpName(op), "the code takes a number out of a tensor that is known only when the network runs")
+			return Unknown{}, true
 		}
 	}
 	switch op {
 	case "prim.NumToTensor", "scalar_tensor":
-		return &ten{scalar: v, dtype: scalarType(v)}, true
+		return &Tensor{Scalar: v, Dtype: ScalarType(v)}, true
 	case "Int", "IntImplicit", "builtin.int":
-		if c.lift(v).float {
-			return c.single(v, true, math.Trunc), true
+		if c.Lift(v).Float {
+			return c.Whole(v, math.Trunc), true
 		}
-		return c.settle(c.lift(v)), true
+		return c.Settle(c.Lift(v)), true
 	case "Float", "FloatImplicit", "builtin.float":
-		if !c.lift(v).float {
-			return c.single(v, false, func(f float64) float64 { return f }), true
+		if !c.Lift(v).Float {
+			return c.Single(v, func(f float64) float64 { return f }), true
 		}
 	case "Bool", "builtin.bool", "is_nonzero":
 		yes, _ := c.truth(v)
 		return yes, true
 	case "builtin.str", "str":
-		return c.print(v), true
+		return c.Print(v), true
 	}
 	return v, true
 }

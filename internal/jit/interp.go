@@ -1,4 +1,4 @@
-package torch
+package jit
 
 import (
 	"strings"
@@ -19,17 +19,17 @@ const (
 
 // frame is the variables of one call.
 type frame struct {
-	vars   map[string]value
+	vars   map[string]Value
 	file   string
-	result value
+	result Value
 	ended  string // "", return, break, continue
 }
 
-func (c *converter) step(f *frame, line int) {
+func (c *Converter) step(f *frame, line int) {
 	c.at.file, c.at.line = f.file, line
 	c.steps++
 	if c.steps > maxSteps {
-		c.fail(stoa.TooLarge, "the code does not come to an end")
+		c.Fail(stoa.TooLarge, "the code does not come to an end")
 	}
 	if c.steps%4096 == 0 {
 		if err := c.done(); err != nil {
@@ -39,14 +39,14 @@ func (c *converter) step(f *frame, line int) {
 }
 
 // call runs a function of the code.
-func (c *converter) call(def *torchscript.Func, args []value, kwargs map[string]value) value {
+func (c *Converter) call(def *torchscript.Func, args []Value, kwargs map[string]Value) Value {
 	if c.depth++; c.depth > maxCalls {
-		c.fail(stoa.TooLarge, "calls lie over %d deep in each other", maxCalls)
+		c.Fail(stoa.TooLarge, "calls lie over %d deep in each other", maxCalls)
 	}
 	at, path, kept := c.at, c.path, c.self
-	f := &frame{vars: make(map[string]value, len(def.Params)+8), file: def.File}
+	f := &frame{vars: make(map[string]Value, len(def.Params)+8), file: def.File}
 	if len(args) > len(def.Params) {
-		c.fail(stoa.Invalid, "%s takes %d values, not %d", def.Name, len(def.Params), len(args))
+		c.Fail(stoa.Invalid, "%s takes %d values, not %d", def.Name, len(def.Params), len(args))
 	}
 	for i, p := range def.Params {
 		v, named := kwargs[p.Name]
@@ -58,7 +58,7 @@ func (c *converter) call(def *torchscript.Func, args []value, kwargs map[string]
 		case p.Default != nil:
 			f.vars[p.Name] = c.eval(f, p.Default)
 		default:
-			c.fail(stoa.Invalid, "%s lacks its value %s", def.Name, p.Name)
+			c.Fail(stoa.Invalid, "%s lacks its value %s", def.Name, p.Name)
 		}
 	}
 	if len(args) > 0 {
@@ -75,7 +75,7 @@ func (c *converter) call(def *torchscript.Func, args []value, kwargs map[string]
 	return f.result
 }
 
-func (c *converter) run(f *frame, body []torchscript.Stmt) {
+func (c *Converter) run(f *frame, body []torchscript.Stmt) {
 	for _, s := range body {
 		if c.exec(f, s); f.ended != "" {
 			return
@@ -83,7 +83,7 @@ func (c *converter) run(f *frame, body []torchscript.Stmt) {
 	}
 }
 
-func (c *converter) exec(f *frame, s torchscript.Stmt) {
+func (c *Converter) exec(f *frame, s torchscript.Stmt) {
 	switch s := s.(type) {
 	case *torchscript.Assign:
 		c.step(f, s.Line)
@@ -125,7 +125,7 @@ func (c *converter) exec(f *frame, s torchscript.Stmt) {
 }
 
 // iteration runs a loop's body once.
-func (c *converter) iteration(f *frame, body []torchscript.Stmt) {
+func (c *Converter) iteration(f *frame, body []torchscript.Stmt) {
 	c.run(f, body)
 	f.unjump("continue")
 }
@@ -136,23 +136,23 @@ func (f *frame) unjump(word string) {
 	}
 }
 
-func (c *converter) each(f *frame, s *torchscript.For) {
+func (c *Converter) each(f *frame, s *torchscript.For) {
 	v := c.eval(f, s.Iter)
 	if d, ok := v.(*dict); ok {
-		v = &list{d.keys}
+		v = &List{d.keys}
 	}
-	vs, ok := items(v)
+	vs, ok := Items(v)
 	if !ok {
-		if t, isTensor := v.(*ten); isTensor {
+		if t, isTensor := v.(*Tensor); isTensor {
 			vs = c.apart(t)
 		} else if hasUnknown(v, 0) {
 			c.skip(f, s.Body)
 			return
 		} else {
-			c.fail(stoa.Invalid, "it loops over a %s", kindOf(v))
+			c.Fail(stoa.Invalid, "it loops over a %s", KindOf(v))
 		}
 	}
-	for _, e := range append([]value(nil), vs...) {
+	for _, e := range append([]Value(nil), vs...) {
 		c.step(f, s.Line)
 		if f.ended != "" {
 			break
@@ -163,7 +163,7 @@ func (c *converter) each(f *frame, s *torchscript.For) {
 	f.unjump("break")
 }
 
-func (c *converter) branch(f *frame, s *torchscript.If) {
+func (c *Converter) branch(f *frame, s *torchscript.If) {
 	ok, known := c.truth(c.eval(f, s.Cond))
 	switch {
 	case !known:
@@ -178,13 +178,13 @@ func (c *converter) branch(f *frame, s *torchscript.If) {
 }
 
 // skip makes unknown whatever statements would have set.
-func (c *converter) skip(f *frame, body []torchscript.Stmt) {
+func (c *Converter) skip(f *frame, body []torchscript.Stmt) {
 	for _, s := range body {
 		switch s := s.(type) {
 		case *torchscript.Assign:
 			for _, t := range s.Targets {
 				if n, ok := t.(*torchscript.Name); ok {
-					f.vars[n.Name] = unknown{}
+					f.vars[n.Name] = Unknown{}
 				}
 			}
 		case *torchscript.If:
@@ -197,19 +197,19 @@ func (c *converter) skip(f *frame, body []torchscript.Stmt) {
 		case *torchscript.With:
 			c.skip(f, s.Body)
 		case *torchscript.Return:
-			f.result = unknown{}
+			f.result = Unknown{}
 		}
 	}
 }
 
 // truth decides by a value; known is false where the value is not known.
-func (c *converter) truth(v value) (yes, known bool) {
+func (c *Converter) truth(v Value) (yes, known bool) {
 	switch x := v.(type) {
 	case nil:
 		return false, true
 	case bool:
 		return x, true
-	case unknown:
+	case Unknown:
 		return false, false
 	case int64:
 		return x != 0, true
@@ -217,39 +217,39 @@ func (c *converter) truth(v value) (yes, known bool) {
 		return x != 0, true
 	case string:
 		return x != "", true
-	case *num:
+	case *Num:
 		return c.compare("ne", x, int64(0)), true
-	case *ten:
-		if s, ok := c.content(x); ok {
+	case *Tensor:
+		if s, ok := c.Content(x); ok {
 			return c.truth(s)
 		}
 		c.unsupport("if", "the code decides by the content of a tensor")
 		return false, false
 	}
-	if vs, ok := items(v); ok {
+	if vs, ok := Items(v); ok {
 		return len(vs) > 0, true
 	}
 	return true, true
 }
 
-func (c *converter) assign(f *frame, s *torchscript.Assign) {
+func (c *Converter) assign(f *frame, s *torchscript.Assign) {
 	v := c.eval(f, s.Value)
 	if !s.Unpack {
 		c.bind(f, s.Targets[0], v)
 		return
 	}
-	if _, ok := v.(unknown); ok {
+	if _, ok := v.(Unknown); ok {
 		for _, t := range s.Targets {
 			c.bind(f, t, v)
 		}
 		return
 	}
-	vs, ok := items(v)
-	if t, isTensor := v.(*ten); isTensor {
+	vs, ok := Items(v)
+	if t, isTensor := v.(*Tensor); isTensor {
 		vs, ok = c.apart(t), true
 	}
 	if !ok || len(vs) != len(s.Targets) {
-		c.contradict("a %s of %d parts is taken apart into %d", kindOf(v), len(vs), len(s.Targets))
+		c.Contradict("a %s of %d parts is taken apart into %d", KindOf(v), len(vs), len(s.Targets))
 	}
 	for i, t := range s.Targets {
 		c.bind(f, t, vs[i])
@@ -257,17 +257,17 @@ func (c *converter) assign(f *frame, s *torchscript.Assign) {
 }
 
 // apart gives the parts of a tensor along its first axis.
-func (c *converter) apart(t *ten) []value {
-	v := c.callOp("unbind", []value{t, int64(0)}, nil)
-	vs, ok := items(v)
+func (c *Converter) apart(t *Tensor) []Value {
+	v := c.callOp("unbind", []Value{t, int64(0)}, nil)
+	vs, ok := Items(v)
 	if !ok {
-		c.fail(stoa.Unsupported, "a tensor is taken apart")
+		c.Fail(stoa.Unsupported, "a tensor is taken apart")
 	}
 	return vs
 }
 
 // bind sets a variable, a field or an element.
-func (c *converter) bind(f *frame, target torchscript.Expr, v value) {
+func (c *Converter) bind(f *frame, target torchscript.Expr, v Value) {
 	switch t := target.(type) {
 	case *torchscript.Name:
 		f.vars[t.Name] = v
@@ -276,50 +276,50 @@ func (c *converter) bind(f *frame, target torchscript.Expr, v value) {
 			o.fields[t.Name] = v
 			return
 		}
-		c.fail(stoa.Invalid, "it sets a field of what has none")
+		c.Fail(stoa.Invalid, "it sets a field of what has none")
 	case *torchscript.Index:
 		c.setItem(c.eval(f, t.X), c.eval(f, t.At), v)
 	case *torchscript.Tuple:
-		vs, ok := items(v)
+		vs, ok := Items(v)
 		if !ok || len(vs) != len(t.Items) {
-			c.contradict("a %s is taken apart into %d", kindOf(v), len(t.Items))
+			c.Contradict("a %s is taken apart into %d", KindOf(v), len(t.Items))
 		}
 		for i, e := range t.Items {
 			c.bind(f, e, vs[i])
 		}
 	default:
-		c.fail(stoa.Invalid, "it assigns to what is no variable")
+		c.Fail(stoa.Invalid, "it assigns to what is no variable")
 	}
 }
 
-func (c *converter) setItem(to, at, v value) {
+func (c *Converter) setItem(to, at, v Value) {
 	switch x := to.(type) {
-	case *list:
-		x.items[c.position(at, len(x.items))] = v
+	case *List:
+		x.Items[c.position(at, len(x.Items))] = v
 	case *dict:
 		x.set(at, v)
-	case unknown:
+	case Unknown:
 	default:
-		c.fail(stoa.Invalid, "it sets an element of a %s", kindOf(to))
+		c.Fail(stoa.Invalid, "it sets an element of a %s", KindOf(to))
 	}
 }
 
 // position gives the index of an element, which must be there.
-func (c *converter) position(at value, n int) int {
-	i, ok := c.settle(c.lift(at)).(int64)
+func (c *Converter) position(at Value, n int) int {
+	i, ok := c.Settle(c.Lift(at)).(int64)
 	if !ok {
-		c.contradict("which element is meant depends on the size of an input")
+		c.Contradict("which element is meant depends on the size of an input")
 	}
 	if i < 0 {
 		i += int64(n)
 	}
 	if i < 0 || i >= int64(n) {
-		c.contradict("element %d of %d is wanted", i, n)
+		c.Contradict("element %d of %d is wanted", i, n)
 	}
 	return int(i)
 }
 
-func (d *dict) find(key value) int {
+func (d *dict) find(key Value) int {
 	for i, k := range d.keys {
 		if same(k, key) {
 			return i
@@ -328,7 +328,7 @@ func (d *dict) find(key value) int {
 	return -1
 }
 
-func (d *dict) set(key, v value) {
+func (d *dict) set(key, v Value) {
 	if i := d.find(key); i >= 0 {
 		d.values[i] = v
 		return
@@ -337,12 +337,12 @@ func (d *dict) set(key, v value) {
 }
 
 // same tells whether two keys are one.
-func same(a, b value) bool {
+func same(a, b Value) bool {
 	switch x := a.(type) {
 	case string, int64, float64, bool, nil:
 		return a == b
-	case *ten:
-		y, ok := b.(*ten)
+	case *Tensor:
+		y, ok := b.(*Tensor)
 		return ok && x == y
 	case *enum:
 		y, ok := b.(*enum)
@@ -352,12 +352,12 @@ func same(a, b value) bool {
 }
 
 // lookup finds a class or a function by its full name.
-func (c *converter) lookup(full string) (*torchscript.Class, *torchscript.Func) {
+func (c *Converter) lookup(full string) (*torchscript.Class, *torchscript.Func) {
 	i := strings.LastIndexByte(full, '.')
 	if i < 0 {
 		return nil, nil
 	}
-	src, err := c.source.findCode(full[:i])
+	src, err := c.source.Code(full[:i])
 	if err != nil {
 		panic(&failure{err: err})
 	}
@@ -368,14 +368,14 @@ func (c *converter) lookup(full string) (*torchscript.Class, *torchscript.Func) 
 }
 
 // method finds a method of an object.
-func (c *converter) method(o *obj, name string) *torchscript.Func {
+func (c *Converter) method(o *obj, name string) *torchscript.Func {
 	class, _ := c.lookup(o.class)
 	if class == nil {
-		c.fail(stoa.Invalid, "the archive has no code of %.200s", o.class)
+		c.Fail(stoa.Invalid, "the archive has no code of %.200s", o.class)
 	}
 	def := class.Methods[name]
 	if def == nil {
-		c.fail(stoa.Invalid, "%.200s has no method %.100s", o.class, name)
+		c.Fail(stoa.Invalid, "%.200s has no method %.100s", o.class, name)
 	}
 	return def
 }

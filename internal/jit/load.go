@@ -1,4 +1,4 @@
-package torch
+package jit
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 type loader struct {
 	file  string
 	objs  map[*pickle.Object]*obj
-	lists map[*pickle.List]*list
+	lists map[*pickle.List]*List
 	dicts map[*pickle.Dict]*dict
-	names map[*weight]string // of tensors, by where they stand first
+	names map[*Weight]string // of tensors, by where they stand first
 	steps int
 }
 
@@ -27,13 +27,13 @@ const (
 
 func newLoader(file string) *loader {
 	return &loader{
-		file: file, objs: map[*pickle.Object]*obj{}, lists: map[*pickle.List]*list{}, dicts: map[*pickle.Dict]*dict{},
-		names: map[*weight]string{},
+		file: file, objs: map[*pickle.Object]*obj{}, lists: map[*pickle.List]*List{}, dicts: map[*pickle.Dict]*dict{},
+		names: map[*Weight]string{},
 	}
 }
 
 // value turns a value; path says where it stands.
-func (l *loader) value(v any, path string, depth int) (value, error) {
+func (l *loader) value(v any, path string, depth int) (Value, error) {
 	if l.steps++; l.steps > maxLoad || depth > maxLoadDepth {
 		return nil, stoa.Errorf(stoa.TooLarge, "%s: its objects are too many, or too deep in each other", l.file)
 	}
@@ -42,22 +42,22 @@ func (l *loader) value(v any, path string, depth int) (value, error) {
 		return x, nil
 	case pickle.Bytes:
 		return string(x), nil
-	case *weight:
+	case *Weight:
 		if _, ok := l.names[x]; !ok {
 			l.names[x] = path
 		}
 		return x, nil
 	case pickle.Tuple:
-		out := make(tuple, len(x))
+		out := make(Tuple, len(x))
 		err := l.all(x, out, path, depth)
 		return out, err
 	case *pickle.List:
 		if old := l.lists[x]; old != nil {
 			return old, nil
 		}
-		out := &list{make([]value, len(x.Items))}
+		out := &List{make([]Value, len(x.Items))}
 		l.lists[x] = out
-		return out, l.all(x.Items, out.items, path, depth)
+		return out, l.all(x.Items, out.Items, path, depth)
 	case *pickle.Dict:
 		if old := l.dicts[x]; old != nil {
 			return old, nil
@@ -71,9 +71,9 @@ func (l *loader) value(v any, path string, depth int) (value, error) {
 	return &opaque{fmt.Sprintf("%T", v)}, nil
 }
 
-func (l *loader) all(from []any, to []value, path string, depth int) (err error) {
+func (l *loader) all(from []any, to []Value, path string, depth int) (err error) {
 	for i, e := range from {
-		if to[i], err = l.value(e, join(path, fmt.Sprint(i)), depth+1); err != nil {
+		if to[i], err = l.value(e, Join(path, fmt.Sprint(i)), depth+1); err != nil {
 			return err
 		}
 	}
@@ -86,7 +86,7 @@ func (l *loader) pairs(from []pickle.Pair, to *dict, path string, depth int) err
 		if err != nil {
 			return err
 		}
-		v, err := l.value(p.Value, join(path, fmt.Sprint(k)), depth+1)
+		v, err := l.value(p.Value, Join(path, fmt.Sprint(k)), depth+1)
 		if err != nil {
 			return err
 		}
@@ -95,14 +95,15 @@ func (l *loader) pairs(from []pickle.Pair, to *dict, path string, depth int) err
 	return nil
 }
 
-func join(path, name string) string {
+// Join puts a name behind a path.
+func Join(path, name string) string {
 	if path == "" {
 		return name
 	}
 	return path + "." + name
 }
 
-func (l *loader) object(x *pickle.Object, path string, depth int) (value, error) {
+func (l *loader) object(x *pickle.Object, path string, depth int) (Value, error) {
 	if old := l.objs[x]; old != nil {
 		return old, nil
 	}
@@ -114,14 +115,14 @@ func (l *loader) object(x *pickle.Object, path string, depth int) (value, error)
 	if !ok || len(x.Class.Module) < len("__torch__") || x.Class.Module[:len("__torch__")] != "__torch__" {
 		return &opaque{x.Class.String()}, nil
 	}
-	out := &obj{class: x.Class.String(), path: path, fields: make(map[string]value, len(state.Pairs))}
+	out := &obj{class: x.Class.String(), path: path, fields: make(map[string]Value, len(state.Pairs))}
 	l.objs[x] = out
 	for _, p := range state.Pairs {
 		name, ok := pickle.Text(p.Key)
 		if !ok {
 			return nil, stoa.Errorf(stoa.Invalid, "%s: a field of %.200s has no name", l.file, out.class)
 		}
-		v, err := l.value(p.Value, join(path, name), depth+1)
+		v, err := l.value(p.Value, Join(path, name), depth+1)
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,12 @@
-package torch
+// Package jit follows the code of a network in TorchScript and makes a graph of
+// what it does with tensors. Numbers, lists, texts and objects are computed, loops
+// are unrolled and branches taken, so that nothing but tensors is left; what
+// operators of tensors become is for others to say. Sizes that are free are
+// followed as several numbers at once: what is the same for all of them does not
+// depend on the size. It begins with nothing known of the inputs, learns from what
+// the code asks of them, and fixes a size only where the code does not run for
+// several. Whatever the code is, it comes to an end.
+package jit
 
 // aliases are operators under another name. Torch itself writes the plain names
 // of most; older and newer versions do not write the same.

@@ -1,4 +1,4 @@
-package torch
+package jit
 
 import (
 	"fmt"
@@ -14,43 +14,44 @@ type failure struct {
 	err     error
 	decided bool    // the code decides by a size
 	size    bool    // it may be due to the sizes that were tried
-	want    *demand // or to what was assumed of an input
+	want    *Demand // or to what was assumed of an input
 }
 
-// demand is what the code asks of an input whose type or shape nobody told.
-type demand struct {
-	input int
+// Demand is what the code asks of an input whose type or shape nobody told.
+type Demand struct {
+	Input int
 	ranks []int          // that it may have, the likeliest first
 	dims  map[int]int64  // sizes by axis
 	same  map[int]string // the names of dimensions that axes are the same as
-	whole bool           // it must be whole numbers
+	Whole bool           // it must be whole numbers
 	names []string       // what its dimensions are
 }
 
-// fail ends it for good.
-func (c *converter) fail(kind stoa.Kind, format string, args ...any) {
+// Fail ends it for good.
+func (c *Converter) Fail(kind stoa.Kind, format string, args ...any) {
 	panic(&failure{err: stoa.Errorf(kind, "%s: %s%s", c.file, c.here(), fmt.Sprintf(format, args...))})
 }
 
-// contradict ends it for the sizes that are tried at present.
-func (c *converter) contradict(format string, args ...any) {
+// Contradict ends it for the sizes that are tried at present.
+func (c *Converter) Contradict(format string, args ...any) {
 	panic(&failure{size: true, err: stoa.Errorf(stoa.Invalid, "%s: %s%s", c.file, c.here(), fmt.Sprintf(format, args...))})
 }
 
-// refuse tells that the operator in hand is not supported as it is used. It is
+// Refuse tells that the operator in hand is not supported as it is used. It is
 // noted and the interpretation goes on.
-func (c *converter) refuse(format string, args ...any) {
+func (c *Converter) Refuse(format string, args ...any) {
 	panic(&refusal{fmt.Sprintf(format, args...)})
 }
 
 type refusal struct{ why string }
 
-func (c *converter) demand(d demand) {
+// Demand ends it for what is assumed of an input at present.
+func (c *Converter) Demand(d Demand) {
 	panic(&failure{want: &d, size: true, err: stoa.Errorf(stoa.Invalid, "%s: %sits input is not as the code wants it", c.file, c.here())})
 }
 
 // here says where in the code the interpretation is.
-func (c *converter) here() string {
+func (c *Converter) here() string {
 	if c.at.file == "" {
 		return ""
 	}
