@@ -315,8 +315,10 @@ func (c *Converter) compare(op string, a, b Value) bool {
 		case "ge":
 			out[p] = x[p] >= y[p]
 		}
+	}
+	for p := range out {
 		if out[p] != out[0] {
-			panic(&failure{size: true, decided: true, err: stoa.Errorf(stoa.Invalid, "%s: %sthe code decides by the size of an input", c.file, c.here())})
+			c.torn(op, a, b)
 		}
 	}
 	if op == "eq" && !out[0] || op == "ne" && out[0] {
@@ -325,19 +327,34 @@ func (c *Converter) compare(op string, a, b Value) bool {
 	return out[0]
 }
 
+// torn ends it for the sizes that are tried, since they decide differently. Where
+// the code asks whether an input has one size, that is the one.
+func (c *Converter) torn(op string, a, b Value) {
+	if op == "eq" || op == "ne" {
+		c.mustBe(a, b)
+		c.mustBe(b, a)
+	}
+	panic(&failure{size: true, decided: true, err: stoa.Errorf(stoa.Invalid, "%s: %sthe code decides by the size of an input", c.file, c.here())})
+}
+
+// mustBe demands that a size be a number, where it is a free one of an input.
+func (c *Converter) mustBe(a, b Value) {
+	x, free := a.(*Num)
+	n, known := b.(int64)
+	if !free || !known || n < 1 {
+		return
+	}
+	if i, axis, ok := c.inputDim(x); ok {
+		c.Demand(Demand{Input: i, dims: map[int]int64{axis: n}})
+	}
+}
+
 // refused is what the code raises where it does not take its input. The last two
 // sizes that were not the same are likely why.
 func (c *Converter) refused(msg string) {
 	a, b := c.unequal[0], c.unequal[1]
 	c.Unify(a, b)
-	for _, p := range [][2]Value{{a, b}, {b, a}} {
-		x, free := p[0].(*Num)
-		n, known := p[1].(int64)
-		if i, axis, ok := 0, 0, false; free && known && n > 0 {
-			if i, axis, ok = c.inputDim(x); ok {
-				c.Demand(Demand{Input: i, dims: map[int]int64{axis: n}})
-			}
-		}
-	}
+	c.mustBe(a, b)
+	c.mustBe(b, a)
 	c.Contradict("the code refuses such an input: %.300s", msg)
 }

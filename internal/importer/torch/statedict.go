@@ -26,9 +26,9 @@ func recognise(file string, data []byte) (format string, ok bool, err error) {
 	if safetensors.Is(data) {
 		return "safetensors", true, safe(file, data)
 	}
-	a, ok, damaged := openArchive(file, data)
-	if damaged != nil || !ok {
-		return "", false, nil // some other archive, or none: others may know it
+	a := archiveIn(file, data)
+	if a == nil {
+		return "", false, nil
 	}
 	switch {
 	case a.has("archive_format"), a.has("serialized_exported_program.json"):
@@ -43,6 +43,16 @@ func recognise(file string, data []byte) (format string, ok bool, err error) {
 		return "torch.save", true, err
 	}
 	return "torch.save", true, noGraph(file, v)
+}
+
+// archiveIn gives an archive of PyTorch; nil for what is none, or so damaged that
+// nobody can tell.
+func archiveIn(file string, data []byte) *archive {
+	a, ok, err := openArchive(file, data)
+	if err != nil || !ok {
+		return nil
+	}
+	return a
 }
 
 // legacy reads the object of an old file, behind three that say how it was
