@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	// maxSteps bounds the statements, calls and nodes of an interpretation:
-	// loops are unrolled, and code may loop as long as it likes.
-	maxSteps = 5_000_000
+	// maxSteps bounds the statements, calls and nodes of all runs of the code:
+	// loops are unrolled, and code may loop as long as it likes. A run of a large
+	// network takes some ten thousand.
+	maxSteps = 10_000_000
 	// maxCalls bounds calls within calls.
 	maxCalls = 300
 	// maxItems bounds lists that the code makes longer and longer.

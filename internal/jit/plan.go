@@ -19,6 +19,7 @@ import (
 type plan struct {
 	Job
 	tries int
+	steps int // of all runs
 }
 
 // input is an input of the network.
@@ -180,6 +181,7 @@ func (p *plan) settle(start []spec, t trial) (attempt, error) {
 	for {
 		p.tries++
 		c, f := p.run(specs, t)
+		p.steps = c.steps
 		a := attempt{converter: c, specs: specs, size: f.size, decided: f.decided}
 		if f.err == nil {
 			return a, nil
@@ -295,7 +297,7 @@ func another(specs []spec) bool {
 func (p *plan) run(specs []spec, t trial) (c *Converter, f failure) {
 	c = &Converter{
 		file: p.File, source: p.Source, B: build.New("torch"), ops: p.Ops, weights: map[*Weight]*Tensor{}, sizes: map[string]string{},
-		layers: map[string]int{}, notes: map[string]bool{}, Training: p.Training, done: p.Done,
+		layers: map[string]int{}, notes: map[string]bool{}, Training: p.Training, done: p.Done, steps: p.steps,
 	}
 	for i := range c.probe {
 		c.probe[i] = onnx.NewShapes()

@@ -117,10 +117,7 @@ func indexPut(c *converter, a *jit.Args) jit.Value {
 	axes, index := c.indices(x, a)
 	t := c.Dtype(x)
 	v := c.operand(a.Get("values"), t)
-	if a.Bool("accumulate", false) {
-		c.Refuse("accumulate is not supported")
-	}
-	if len(index) == 1 && c.isMask(index[0]) && axes[0] == 0 {
+	if len(index) == 1 && !a.Bool("accumulate", false) && c.isMask(index[0]) && axes[0] == 0 {
 		if n := c.Rank(v); n > 1 || n == 1 && c.Dim(v, 0) != int64(1) {
 			c.Refuse("a mask together with more than one value is not supported")
 		}
@@ -145,7 +142,11 @@ func indexPut(c *converter, a *jit.Args) jit.Value {
 	for _, k := range rest {
 		shape = append(shape, c.Shape(x)[k])
 	}
-	y := c.Declare(c.Op("ScatterND", []any{front, wide, c.expand(v, shape)}), t, c.Shape(front))
+	var attrs []onnx.Attribute
+	if a.Bool("accumulate", false) {
+		attrs = append(attrs, onnx.AStr("reduction", "add"))
+	}
+	y := c.Declare(c.Op("ScatterND", []any{front, wide, c.expand(v, shape)}, attrs...), t, c.Shape(front))
 	back := make([]int64, len(perm))
 	for i, p := range perm {
 		back[p] = int64(i)

@@ -15,7 +15,7 @@ func Operators() map[string]jit.Operator {
 	out := map[string]jit.Operator{}
 	for _, group := range []map[string]operator{
 		unaryOps(), activations(), binaryOps(), linearOps(), spatialOps(), resizeOps(), normOps(), shapeOps(), joinOps(), indexOps(), reduceOps(), createOps(),
-		recurrentOps(), attentionOps(),
+		recurrentOps(), attentionOps(), furtherOps(),
 	} {
 		for name, o := range group {
 			out[name] = jit.Operator{Params: o.params, F: func(c *jit.Converter, a *jit.Args) jit.Value { return o.f(&converter{c}, a) }}

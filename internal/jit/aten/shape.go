@@ -455,12 +455,17 @@ func triangle(upper int64) func(c *converter, a *jit.Args) jit.Value {
 
 func flip(c *converter, a *jit.Args) jit.Value {
 	x := a.Tensor("self")
-	axes := a.Axes("dims", c.Rank(x))
+	return c.flip(x, a.Axes("dims", c.Rank(x))...)
+}
+
+// flip turns axes round.
+func (c *converter) flip(x *jit.Tensor, axes ...int64) *jit.Tensor {
 	n := len(axes)
 	if n == 0 {
 		return x
 	}
-	y := c.Op("Slice", []any{x, c.Ints(slices.Repeat([]int64{-1}, n)...), c.Ints(slices.Repeat([]int64{math.MinInt64 + 1}, n)...), c.Ints(axes...), c.Ints(slices.Repeat([]int64{-1}, n)...)})
+	back := slices.Repeat([]int64{-1}, n)
+	y := c.Op("Slice", []any{x, c.Ints(back...), c.Ints(slices.Repeat([]int64{math.MinInt64 + 1}, n)...), c.Ints(axes...), c.Ints(back...)})
 	return c.Declare(y, c.Dtype(x), c.Shape(x))
 }
 
@@ -488,22 +493,26 @@ func roll(c *converter, a *jit.Args) jit.Value {
 	return x
 }
 
-// diagonal takes the elements whose places along two axes differ by an offset.
+// diagonal takes the elements whose places along two axes are the same.
 func diagonal(c *converter, a *jit.Args) jit.Value {
 	x := a.Tensor("self")
 	if a.Int("offset", 0) != 0 || c.Rank(x) < 2 {
 		c.Refuse("only the main diagonal is supported")
 	}
 	i, j := a.Axis("dim1", c.Rank(x), 0), a.Axis("dim2", c.Rank(x), 1)
-	n := c.Fixed(x, i)
-	if m := c.Fixed(x, j); m != n {
-		c.Refuse("the diagonal of %dx%d is not supported, only of a square", n, m)
-	}
 	rest := slices.DeleteFunc(c.order(x), func(k int64) bool { return int(k) == i || int(k) == j })
-	y := c.transpose(x, append(rest, int64(i), int64(j))...)
-	lead := c.Shape(y)[:len(rest)]
-	flat := c.reshape(y, append(slices.Clone(lead), n*n))
-	return c.slice(flat, len(rest), int64(0), int64(math.MaxInt64), n+1)
+	return c.squareDiagonal(c.transpose(x, append(rest, int64(i), int64(j))...))
+}
+
+// squareDiagonal is that of the last two axes, which must be of one size.
+func (c *converter) squareDiagonal(x *jit.Tensor) *jit.Tensor {
+	last := c.Rank(x) - 1
+	n := c.Fixed(x, last)
+	if m := c.Fixed(x, last-1); m != n {
+		c.Refuse("the diagonal of %dx%d is not supported, only of a square", m, n)
+	}
+	flat := c.reshape(x, append(slices.Clone(c.Shape(x)[:last-1]), n*n))
+	return c.slice(flat, last-1, int64(0), int64(math.MaxInt64), n+1)
 }
 
 // unfold gives all windows along an axis, as a further axis at the end.
