@@ -3,6 +3,8 @@ package jit
 import (
 	"slices"
 	"strings"
+
+	"github.com/stoa-project/stoa/internal/tensor"
 )
 
 // askBlank looks what an operator wants of an input whose shape nobody told, and
@@ -25,7 +27,7 @@ func (c *Converter) askBlank(op string, in []Value) {
 		}
 		switch {
 		case op == "embedding" && i == 1:
-			d.Whole, d.ranks, d.names = true, []int{2, 1, 3}, []string{"batch", "length"}
+			d.DType, d.ranks, d.names = tensor.Int64, []int{2, 1, 3}, []string{"batch", "length"}
 		case strings.HasPrefix(op, "conv") || op == "_convolution":
 			if n := rankOf(1); n > 0 {
 				d.ranks = []int{n}
@@ -37,6 +39,8 @@ func (c *Converter) askBlank(op string, in []Value) {
 			d.ranks, d.names = []int{3}, stepNames(in)
 		case op == "_transformer_encoder_layer_fwd" || op == "_native_multi_head_attention":
 			d.ranks = []int{3}
+		case op == "layer_norm":
+			d.ranks = []int{3, 2, 4}
 		case strings.HasSuffix(op, "_cell"):
 			d.ranks, d.names = []int{2}, []string{"batch", "features"}
 		case strings.HasSuffix(op, "1d"):

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/tensor"
 )
 
 // failure ends the interpretation; it travels as a panic from wherever it
@@ -23,7 +24,7 @@ type Demand struct {
 	ranks []int          // that it may have, the likeliest first
 	dims  map[int]int64  // sizes by axis
 	same  map[int]string // the names of dimensions that axes are the same as
-	Whole bool           // it must be whole numbers
+	DType tensor.DType   // that it must have; tensor.Undefined: any
 	names []string       // what its dimensions are
 }
 

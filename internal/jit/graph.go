@@ -134,6 +134,20 @@ func (c *Converter) Require(x *Tensor, i int, n int64) {
 	c.Contradict("a tensor of %s should have %d at axis %d", c.ShapeText(x), n, i)
 }
 
+// Suit wants a tensor to be of the floats that a weight is of: where it is not,
+// the inputs are taken to be.
+func (c *Converter) Suit(x, w *Tensor) {
+	t := c.Dtype(w)
+	if c.Dtype(x) == t || Category(c.Dtype(x)) != 2 || Category(t) != 2 {
+		return
+	}
+	for i, in := range c.Inputs {
+		if Category(in.dtype) == 2 && in.dtype != t {
+			c.Demand(Demand{Input: i, DType: t})
+		}
+	}
+}
+
 // Unify asks that two free dimensions of inputs be the same, where two sizes are
 // that and differ.
 func (c *Converter) Unify(a, b Value) {

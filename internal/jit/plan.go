@@ -38,7 +38,7 @@ type spec struct {
 	dtype tensor.DType
 	dims  []int64 // -1: free; nil: not known
 	names []string
-	told  bool
+	guess bool           // its rank is the likeliest, and nothing says it
 	ranks []int          // those that may still be tried
 	same  map[int]string // axes that are the same as another input's, by its name
 }
@@ -184,6 +184,11 @@ func (p *plan) settle(start []spec, t trial) (attempt, error) {
 		p.steps = c.steps
 		a := attempt{converter: c, specs: specs, size: f.size, decided: f.decided}
 		if f.err == nil {
+			for _, s := range specs {
+				if s.guess {
+					c.Note("nothing tells the shape of input %s: it is taken to have %d axes; give its shape if that is wrong", s.path, len(s.dims))
+				}
+			}
 			return a, nil
 		}
 		if p.tries > maxTries {
@@ -215,8 +220,8 @@ func snapshot(specs []spec) []spec {
 // learn takes in what the code asks of an input; false: it knew that already.
 func learn(specs []spec, d Demand) bool {
 	s := &specs[d.Input]
-	if d.Whole && s.dtype != tensor.Int64 && !s.told {
-		s.dtype = tensor.Int64
+	if d.DType != tensor.Undefined && s.dtype != d.DType {
+		s.dtype = d.DType
 		if s.dims == nil && len(d.ranks) > 0 {
 			s.assume(d.ranks, d.names)
 		}
@@ -247,7 +252,7 @@ func learn(specs []spec, d Demand) bool {
 // assume gives an input the likeliest rank.
 func (s *spec) assume(ranks []int, names []string) {
 	if len(ranks) == 0 {
-		ranks = []int{4, 3, 2, 5, 1}
+		ranks, s.guess = []int{4, 3, 2, 5, 1}, true
 	}
 	s.ranks = slices.Clone(ranks)
 	s.next(names)
@@ -285,7 +290,7 @@ func dimNames(rank int) []string {
 // another goes to the next rank that an input may have.
 func another(specs []spec) bool {
 	for i := range specs {
-		if s := &specs[i]; len(s.ranks) > 0 && !s.told {
+		if s := &specs[i]; len(s.ranks) > 0 {
 			s.next(nil)
 			return true
 		}
@@ -432,7 +437,7 @@ func (c *Converter) outputs(name string, v Value, n int) int {
 func (p *plan) advise(err error, specs []spec) error {
 	var open []string
 	for _, s := range specs {
-		if !s.told && p.Shapes[s.path] == nil {
+		if p.Shapes[s.path] == nil {
 			open = append(open, s.path)
 		}
 	}

@@ -46,6 +46,7 @@ func (c *converter) matmul(x, y *jit.Tensor) *jit.Tensor {
 
 // linear is x times the weight's transpose, plus a bias.
 func (c *converter) linear(x, w, bias *jit.Tensor) *jit.Tensor {
+	c.Suit(x, w)
 	n := c.Fixed(w, c.Rank(w)-1)
 	c.Require(x, c.Rank(x)-1, n)
 	if c.Rank(x) == 2 && c.Rank(w) == 2 && c.Dtype(x) == c.Dtype(w) {
@@ -132,7 +133,7 @@ func (c *converter) asIndex(x *jit.Tensor) *jit.Tensor {
 	if t := c.Dtype(x); jit.Category(t) == 2 {
 		for i, in := range c.Inputs {
 			if in.Name == x.Name {
-				c.Demand(jit.Demand{Input: i, Whole: true})
+				c.Demand(jit.Demand{Input: i, DType: tensor.Int64})
 			}
 		}
 		c.Contradict("elements are counted by floats")

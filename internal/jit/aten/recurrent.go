@@ -54,6 +54,7 @@ func (c *converter) recurrentLayers(a *jit.Args, op, order string, attrs ...onnx
 	}
 	kind := recurrence{op, order, directions, attrs}
 	first := a.Bool("batch_first", false)
+	c.Suit(x, params[0])
 	c.Require(x, 2, c.Fixed(params[0], 1))
 	if c.Rank(x) != 3 {
 		c.Contradict("a tensor of %s is no batch of sequences", c.ShapeText(x))

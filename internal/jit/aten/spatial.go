@@ -81,6 +81,7 @@ func (c *converter) convolution(a *jit.Args, n int) jit.Value {
 	if c.Rank(w) != n+2 || n < 1 {
 		c.Contradict("a weight of %s is none of %d spatial axes", c.ShapeText(w), n)
 	}
+	c.Suit(x, w)
 	groups, transposed := a.Int("groups", 1), a.Bool("transposed", false)
 	win := window{stride: a.Ints("stride", n, 1), dilation: a.Ints("dilation", n, 1)}
 	for i := range n {
