@@ -33,6 +33,7 @@ type converter struct {
 	notes       map[string]bool
 	unsupported []string
 	known       map[string]bool // what unsupported has
+	bound       []string        // inputs, by name
 	wanted      map[string]bool // inputs that stay though nothing reads them
 
 	definitions map[string]*graphdef.Function
