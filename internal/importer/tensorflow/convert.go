@@ -328,9 +328,6 @@ func (c *converter) convert(ctx context.Context) error {
 	for _, f := range c.model.Graph.Functions {
 		c.definitions[f.Name] = f
 	}
-	for _, text := range c.model.Notes {
-		c.note("%s", text)
-	}
 	main, err := c.newScope("", c.model.Graph.Nodes, nil)
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func (c *converter) unusedShapes() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.opt.Shapes)) {
 		if plain := strings.TrimSuffix(name, ":0"); !slices.Contains(c.bound, plain) && !slices.Contains(c.bound, name) {
-			return stoa.Errorf(stoa.Invalid, "%s: the shape of %q is given, and the network has no such input; it has: %s", c.model.File, name, orNone(c.bound))
+			return stoa.Errorf(stoa.Invalid, "%s: the shape of %q is given, and the network has no such input; it has: %s", c.model.File, name, strings.Join(c.bound, ", "))
 		}
 	}
 	return nil
