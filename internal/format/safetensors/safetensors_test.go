@@ -35,7 +35,9 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for _, data := range [][]byte{
-		nil, {1, 2}, file("{"), file("[]"), binary.LittleEndian.AppendUint64(nil, 1<<60),
+		nil,
+		{1, 2},
+		file("{"), file("[]"), binary.LittleEndian.AppendUint64(nil, 1<<60),
 		file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`, 1, 2, 3, 4),
 		file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}}`, 1, 2, 3, 4),
 		file(`{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}`, 1, 2, 3, 4),

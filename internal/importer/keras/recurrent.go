@@ -130,9 +130,13 @@ type packed struct {
 
 // cell makes the operator of one layer.
 func (c *converter) cell(l *layer, s sequence) (outcome, error) {
-	p, err := c.pack(l, c.dim(s.x, -1))
-	if err != nil {
-		return outcome{}, err
+	p, ok := c.packs[l]
+	if !ok {
+		var err error
+		if p, err = c.pack(l, c.dim(s.x, -1)); err != nil {
+			return outcome{}, err
+		}
+		c.packs[l] = p
 	}
 	states := 1
 	if p.op == "LSTM" {

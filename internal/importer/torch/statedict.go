@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/stoa-project/stoa/internal/jit"
+
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/pickle"
 	"github.com/stoa-project/stoa/internal/format/safetensors"
@@ -24,9 +26,9 @@ func recognise(file string, data []byte) (format string, ok bool, err error) {
 	if safetensors.Is(data) {
 		return "safetensors", true, safe(file, data)
 	}
-	a, ok, err := openArchive(file, data)
-	if err != nil || !ok {
-		return "", false, nil // some other archive, or none
+	a := archiveIn(file, data)
+	if a == nil {
+		return "", false, nil
 	}
 	switch {
 	case a.has("archive_format"), a.has("serialized_exported_program.json"):
@@ -41,6 +43,16 @@ func recognise(file string, data []byte) (format string, ok bool, err error) {
 		return "torch.save", true, err
 	}
 	return "torch.save", true, noGraph(file, v)
+}
+
+// archiveIn gives an archive of PyTorch; nil for what is none, or so damaged that
+// nobody can tell.
+func archiveIn(file string, data []byte) *archive {
+	a, ok, err := openArchive(file, data)
+	if err != nil || !ok {
+		return nil
+	}
+	return a
 }
 
 // legacy reads the object of an old file, behind three that say how it was
@@ -120,17 +132,17 @@ func (l *lister) walk(v any, path string, depth int) {
 		return
 	}
 	switch x := v.(type) {
-	case *weight:
+	case *jit.Weight:
 		l.add(x, path)
 	case *pickle.Dict:
 		l.pairs(x.Pairs, path, depth)
 	case *pickle.List:
 		for i, e := range x.Items {
-			l.walk(e, join(path, fmt.Sprint(i)), depth+1)
+			l.walk(e, jit.Join(path, fmt.Sprint(i)), depth+1)
 		}
 	case pickle.Tuple:
 		for i, e := range x {
-			l.walk(e, join(path, fmt.Sprint(i)), depth+1)
+			l.walk(e, jit.Join(path, fmt.Sprint(i)), depth+1)
 		}
 	case *pickle.Object:
 		l.pairs(x.Pairs, path, depth)
@@ -149,13 +161,13 @@ func (l *lister) pairs(pairs []pickle.Pair, path string, depth int) {
 			l.walk(p.Value, path, depth+1)
 		case "_metadata":
 		default:
-			l.walk(p.Value, join(path, name), depth+1)
+			l.walk(p.Value, jit.Join(path, name), depth+1)
 		}
 	}
 }
 
-func (l *lister) add(w *weight, path string) {
-	l.line(fmt.Sprintf("%.100s %s %s", path, w.dtype, tensor.ShapeString(w.size)), w.size)
+func (l *lister) add(w *jit.Weight, path string) {
+	l.line(fmt.Sprintf("%.100s %s %s", path, w.Dtype, tensor.ShapeString(w.Size)), w.Size)
 }
 
 func (l *lister) line(text string, shape []int64) {

@@ -273,7 +273,7 @@ func FuzzCode(f *testing.F) {
 		forward("a, b, = torch.chunk(x, 2, 1)", "c = torch.cat([a, torch.slice(b, 2, 0, -1)], 1)", "return {\"a\": torch.permute(c, [0, 2, 1]), \"b\": [a, b]}"),
 		forward("l = annotate(List[int], [])", "for i in range(3):", "  _ = torch.append(l, torch.mul(i, torch.size(x, 0)))", "return torch.view(x, [l[1], -1])"),
 		forward("y = torch.clone(x)", "_ = torch.copy_(torch.select(y, 1, 0), torch.tensor(3.))", "return torch.index(y, [None, torch.tensor([0, 1])])"),
-		forward("o, h, = torch.gru(x, torch.zeros([1, torch.size(x, 0), 4]), [self.w, self.w], False, 1, 0., False, False, True)", "return o"),
+		forward("o, h, = torch.gru(x, torch.zeros([1, torch.size(x, 0), 4]), [self.w, self.w], False, 1, 0., False, bidirectional=False, batch_first=True)", "return o"),
 		forward("return torch.upsample_nearest2d(torch.constant_pad_nd(x, [1, 1], 0), None, [2., 2.])"),
 	} {
 		f.Add(code, byte(4))
