@@ -33,6 +33,7 @@ type converter struct {
 	notes       map[string]bool
 	unsupported []string
 	known       map[string]bool // what unsupported has
+	bound       []string        // inputs, by name
 	wanted      map[string]bool // inputs that stay though nothing reads them
 
 	definitions map[string]*graphdef.Function
@@ -326,9 +327,6 @@ func (c *converter) convert(ctx context.Context) error {
 	c.definitions = map[string]*graphdef.Function{}
 	for _, f := range c.model.Graph.Functions {
 		c.definitions[f.Name] = f
-	}
-	for _, text := range c.model.Notes {
-		c.note("%s", text)
 	}
 	main, err := c.newScope("", c.model.Graph.Nodes, nil)
 	if err != nil {

@@ -2,7 +2,9 @@ package tensorflow
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
@@ -45,6 +47,19 @@ func (c *converter) inputs(e *env, p ports) error {
 			if err := c.bind(e, port{name: name, ref: flow.Ref{Node: n, Out: i}}); err != nil {
 				return err
 			}
+		}
+	}
+	return c.unusedShapes()
+}
+
+// unusedShapes refuses shapes of inputs that there are not.
+func (c *converter) unusedShapes() error {
+	if len(c.opt.Shapes) < 2 && len(c.bound) < 2 {
+		return nil // the one input there is, whatever its name
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.opt.Shapes)) {
+		if plain := strings.TrimSuffix(name, ":0"); !slices.Contains(c.bound, plain) && !slices.Contains(c.bound, name) {
+			return stoa.Errorf(stoa.Invalid, "%s: the shape of %q is given, and the network has no such input; it has: %s", c.model.File, name, strings.Join(c.bound, ", "))
 		}
 	}
 	return nil
@@ -112,6 +127,7 @@ func (c *converter) bind(e *env, in port) error {
 		}
 	}
 	name := c.root.Input(in.name, in.dtype, dims...)
+	c.bound = append(c.bound, in.name)
 	vs[in.ref.Out] = value{name: name}
 	for i, d := range dims {
 		if d.Param != "" && c.sizeOf[d.Param] == "" {

@@ -27,18 +27,16 @@ type port struct {
 // the placeholders that the outputs depend on.
 type ports struct{ inputs, outputs []port }
 
-const (
-	outputAdvice = "name the tensors that are wanted (model.outputs in stoa.yaml, --output NAME on the command line)"
-	initOp       = "__saved_model_init_op"
-	trainOp      = "__saved_model_train_op"
-	preferred    = "serving_default"
-)
+const outputAdvice = "name the tensors that are wanted (model.outputs in stoa.yaml, --output NAME on the command line)"
 
 // ports finds the inputs and outputs: those that were asked for, else those of a
 // signature, else what nothing in the graph reads.
 func (c *converter) ports(main *flow.Scope) (ports, error) {
 	var p ports
-	sig, err := c.signature()
+	sig, err := c.model.Signature(c.opt.Signature, c.opt.Outputs)
+	for _, text := range c.model.Notes {
+		c.note("%s", text)
+	}
 	if err != nil {
 		return p, err
 	}
@@ -79,59 +77,6 @@ func (c *converter) ports(main *flow.Scope) (ports, error) {
 	}
 	main.Reach = flow.Reachable(refs, ends...)
 	return p, nil
-}
-
-// signature chooses a signature: the one that was asked for, else the first that
-// has the outputs that were, else serving_default or the first there is. It is
-// nil where there is none, or where other tensors of the graph were asked for.
-func (c *converter) signature() (*graphdef.Signature, error) {
-	var names []string
-	for name, s := range c.model.Signatures {
-		if name != initOp && name != trainOp && len(s.Outputs) > 0 {
-			names = append(names, name)
-		}
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(-cmp.Compare(oneIf(a == preferred), oneIf(b == preferred)), cmp.Compare(a, b))
-	})
-	if asked := c.opt.Signature; asked != "" {
-		if !slices.Contains(names, asked) {
-			return nil, stoa.Errorf(stoa.Invalid, "%s: it has no signature %q; there are: %s", c.model.File, asked, orNone(names))
-		}
-		names = []string{asked}
-	}
-	if len(names) == 0 {
-		if c.model.Saved && len(c.opt.Outputs) == 0 && len(c.definitions) > 0 {
-			return nil, stoa.Errorf(stoa.Unsupported, "%s: the SavedModel has no signature, so that nothing says what goes in and out: save it with one, as in tf.saved_model.save(model, folder, signatures=model.call.get_concrete_function(tf.TensorSpec(...)))", c.model.File)
-		}
-		return nil, nil
-	}
-	if len(names) > 1 {
-		c.note("the file has the signatures %s; to have another, name it (model.signature in stoa.yaml, --signature NAME on the command line)", strings.Join(names, ", "))
-	}
-	for _, name := range names {
-		s := c.model.Signatures[name]
-		if slices.ContainsFunc(c.opt.Outputs, func(o string) bool { _, ok := s.Outputs[o]; return !ok }) {
-			continue
-		}
-		c.note("the network is that of the signature %s", name)
-		if len(c.opt.Outputs) == 0 {
-			return s, nil
-		}
-		out := &graphdef.Signature{Inputs: s.Inputs, Outputs: map[string]graphdef.Info{}, Method: s.Method}
-		for _, o := range c.opt.Outputs {
-			out.Outputs[o] = s.Outputs[o]
-		}
-		return out, nil
-	}
-	return nil, nil
-}
-
-func orNone(names []string) string {
-	if len(names) == 0 {
-		return "none"
-	}
-	return strings.Join(names, ", ")
 }
 
 // signed gives the ports of a signature, in the order of the graph.

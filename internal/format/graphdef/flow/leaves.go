@@ -36,7 +36,7 @@ func (s *Scope) Leaves(supported func(op string) bool, trained bool) (leaves, od
 func (s *Scope) read(trained bool) map[*Node]bool { //nolint:revive // as above
 	out := map[*Node]bool{}
 	for _, n := range s.Nodes {
-		if idle(n, trained) {
+		if idle(n, trained) && n.Op != "Assert" { // whose condition is no result
 			continue
 		}
 		for _, r := range n.In {
