@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 GO := go
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: help setup build up down test test-ci test-all test-release release check bench fuzz fmt generate screens
+.PHONY: help setup build up down test test-ci test-all test-release test-checker release check bench zoo fuzz fmt generate screens
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -35,7 +35,10 @@ test-ci: build ## what CI runs besides: every demo through the binary, the race 
 test-release: setup ## unpack the release in an empty Debian and use it (as root)
 	@tools/test-release.sh
 
-test-all: test test-ci fuzz test-release ## everything
+test-checker: setup ## ONNX's own checker over every network that the tests import (fetches a wheel)
+	@tools/test-checker.sh
+
+test-all: test test-ci fuzz test-release test-checker ## everything
 
 release: setup ## write the archives for amd64 and arm64 into dist
 	@tools/release.sh
@@ -47,6 +50,9 @@ check: ## formatting, vet, lint
 
 bench: build ## the figures, as ratios against the floor in the same run
 	$(GO) run ./bench $(BENCH)
+
+zoo: setup ## whole architectures by real frameworks (gigabytes to install, an hour): docs/coverage.md
+	@test/zoo/zoo.sh $(ZOO)
 
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	@tools/fuzz.sh $(FUZZTIME)

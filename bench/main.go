@@ -3,7 +3,7 @@
 // has the method beside the figures.
 //
 //	go run ./bench                all
-//	go run ./bench latency        one of them: latency throughput jpeg idle import search
+//	go run ./bench latency        one of them: latency throughput jpeg idle import exporters search pages
 package main
 
 import (
@@ -26,6 +26,7 @@ var benchmarks = []benchmark{
 	{"jpeg", throughputJPEG},
 	{"idle", idle},
 	{"import", importVGG},
+	{"exporters", exporters},
 	{"search", search},
 	{"pages", pages},
 }

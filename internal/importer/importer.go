@@ -173,6 +173,9 @@ func inspect(ctx context.Context, plugs []Plug, src fs.FS, opt Options) (_ *Impo
 	if err != nil {
 		return nil, err
 	}
+	if err := opt.fits(plug.Framework()); err != nil {
+		return nil, err
+	}
 	net, err := plug.Import(ctx, Job{Candidate: candidate, Source: source, Options: opt})
 	if err != nil {
 		return nil, err

@@ -1,6 +1,9 @@
 package importer
 
-import "github.com/stoa-project/stoa/internal/manifest"
+import (
+	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/manifest"
+)
 
 // Options steer an import.
 type Options struct {
@@ -27,6 +30,22 @@ func OptionsOf(m *manifest.Model) Options {
 		Files: m.Files, Inputs: m.Inputs, Outputs: m.Outputs, Blobs: m.Blobs,
 		Shapes: m.Shapes, Signature: m.Signature, Training: m.Training,
 	}
+}
+
+// fits refuses options that mean nothing to a framework, since they would be
+// passed over without a word.
+func (o Options) fits(framework string) error {
+	for _, only := range []struct {
+		given        bool
+		field, owner string
+	}{
+		{o.Signature != "", "signature", "tensorflow"}, {o.Training, "training", "torch7"}, {len(o.Blobs) > 0, "blobs", "caffe"},
+	} {
+		if only.given && framework != only.owner {
+			return stoa.Errorf(stoa.Invalid, "model.%s is for models of %s, and this is one of %s", only.field, only.owner, framework)
+		}
+	}
+	return nil
 }
 
 // Set puts the options that an import was made with into a manifest, but for the

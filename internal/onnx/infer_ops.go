@@ -22,6 +22,8 @@ func makeInferrers() map[string]func(*inference) error {
 		"Expand": inferExpand, "Tile": inferTile, "Pad": inferPad, "Where": inferWhere, "Range": inferRange,
 		"ArgMax": inferArg, "ArgMin": inferArg, "TopK": inferTopK, "DepthToSpace": inferDepth, "SpaceToDepth": inferDepth,
 		"RandomUniform": inferRandom, "RandomNormal": inferRandom, "Dropout": inferDropout, "NonMaxSuppression": inferNMS,
+		"OneHot": inferOneHot, "MaxUnpool": inferMaxUnpool, "EyeLike": inferEyeLike, "NonZero": inferNonZero,
+		"GatherND": inferGatherND, "Einsum": inferEinsum,
 		"Sum": inferVariadic, "Max": inferVariadic, "Min": inferVariadic, "Mean": inferVariadic,
 	}
 	for _, op := range []string{
@@ -30,7 +32,7 @@ func makeInferrers() map[string]func(*inference) error {
 		"LRN", "LayerNormalization", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "MeanVarianceNormalization", "Mish", "Neg",
 		"Not", "PRelu", "RandomNormalLike", "RandomUniformLike", "Reciprocal", "Relu", "Round", "ScatterElements", "ScatterND",
 		"Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softmax", "Softplus", "Softsign", "Sqrt", "Tan", "Tanh",
-		"ThresholdedRelu", "Trilu", "GroupNormalization", "Scatter", "ImageScaler", "Affine", "ParametricSoftplus", "ScaledTanh",
+		"ThresholdedRelu", "Trilu", "ReverseSequence", "GroupNormalization", "Scatter", "ImageScaler", "Affine", "ParametricSoftplus", "ScaledTanh",
 	} {
 		t[op] = inferUnary
 	}

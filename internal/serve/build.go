@@ -21,7 +21,9 @@ import (
 	"github.com/stoa-project/stoa/internal/importer/caffe"
 	"github.com/stoa-project/stoa/internal/importer/cntk"
 	"github.com/stoa-project/stoa/internal/importer/keras"
+	"github.com/stoa-project/stoa/internal/importer/tensorflow"
 	"github.com/stoa-project/stoa/internal/importer/torch"
+	"github.com/stoa-project/stoa/internal/importer/theano"
 	"github.com/stoa-project/stoa/internal/importer/torch7"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/sandbox"
@@ -36,7 +38,9 @@ func Plugs() []importer.Plug {
 		importer.ONNX{},
 		caffe.Plug{},
 		cntk.Plug{},
+		theano.Plug{},
 		keras.Plug{},
+		tensorflow.Plug{},
 		torch.Plug{},
 		torch7.Plug{},
 	}

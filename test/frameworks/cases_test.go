@@ -4,6 +4,7 @@
 package frameworks
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/stoa-project/stoa/internal/format/npy"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/importer/caffe/caffetest"
+	"github.com/stoa-project/stoa/internal/importer/importtest"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/serve"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -116,7 +118,7 @@ func TestCases(t *testing.T) {
 func allJobs(t testing.TB) []job {
 	t.Helper()
 	var jobs []job
-	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "pytorch", "torch7"} {
+	for _, framework := range []string{"caffe", "cntk", "keras", "onnx", "pytorch", "tensorflow", "theano", "torch7"} {
 		files, err := filepath.Glob(filepath.Join(assets, framework, "*", "meta.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -131,6 +133,7 @@ func allJobs(t testing.TB) []job {
 				t.Fatal(err)
 			}
 			var m meta
+			data = bytes.ReplaceAll(data, []byte(": NaN"), []byte(": null")) // which is no JSON
 			if err := json.Unmarshal(data, &m); err != nil {
 				t.Fatalf("%s: %v", file, err)
 			}
@@ -162,6 +165,8 @@ func (c metaCase) job(dir string) (job, error) {
 		return c.layer(dir)
 	case c.InputRule != "":
 		return c.light(dir)
+	case c.InShape != nil && fromTensorFlow(dir):
+		return c.tensorflow(dir)
 	case c.InShape != nil:
 		return c.torch7(dir)
 	}
@@ -185,7 +190,8 @@ func (c metaCase) job(dir string) (job, error) {
 		}
 		j.want[out.Name] = a
 	}
-	return j.keras(), nil
+	j.fitTensorFlow()
+	return j.keras().theano(), nil
 }
 
 // layer is a network of one layer or a few, with arrays by Caffe itself.
@@ -306,6 +312,9 @@ func (j job) run(t *testing.T) (float64, error) {
 	}
 	out := t.TempDir()
 	if _, err := im.Write(out); err != nil {
+		return 0, err
+	}
+	if err := importtest.Keep(im, j.name); err != nil {
 		return 0, err
 	}
 	// Some cases do not say what the file calls its one input and output.

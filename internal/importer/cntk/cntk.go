@@ -108,7 +108,7 @@ func sight(data []byte) string {
 		return ""
 	case kind == "CompositeFunction" && keys["root"] && keys["primitive_functions"]:
 		return kind
-	case keys["Learner"] || keys["TrainerState"] || keys["trainer_state"]:
+	case keys["Learners"] || keys["Learner"] || keys["TrainerState"] || keys["trainer_state"]:
 		return "checkpoint"
 	}
 	return ""
@@ -130,12 +130,18 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	if err != nil {
 		return nil, stoa.Wrap(stoa.KindOf(err), err, "%s: %s", name, stoa.AsError(err).Msg)
 	}
+	return networkOf(ctx, job, top, len(data))
+}
+
+// networkOf makes the network of a dictionary, whose file has so many bytes.
+func networkOf(ctx context.Context, job importer.Job, top dict, size int) (*importer.Network, error) {
+	name := job.Candidate.Files[0]
 	n, err := parse(name, top)
 	if err != nil {
 		return nil, err
 	}
 	c := &converter{
-		net: n, table: operators(), b: build.New("cntk"), values: map[ref]value{}, budget: 2*int64(len(data)) + 1<<20,
+		net: n, table: operators(), b: build.New("cntk"), values: map[ref]value{}, budget: 2*int64(size) + 1<<20,
 		notes: map[string]bool{}, shapes: job.Options.Shapes, names: map[ref]string{},
 	}
 	net := &importer.Network{Files: []string{name}, Format: job.Candidate.Format, Fold: true, Layers: n.layers()}
@@ -160,6 +166,7 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 		return nil, err
 	}
 	c.unname(net.Model)
+	net.Mapped = c.b.Mapped()
 	net.Notes = slices.Sorted(maps.Keys(c.notes))
 	return net, nil
 }

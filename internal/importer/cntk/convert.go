@@ -250,7 +250,13 @@ func (c *converter) convert(f *function) error {
 	if len(in) < op.least {
 		return c.invalid(f, "it has %d inputs and takes %d", len(in), op.least)
 	}
+	if v, ok := c.constant(f, in); ok {
+		c.values[ref{f: f}] = v
+		return nil
+	}
+	before := c.b.From(opName(f))
 	out, err := op.make(c, f, in)
+	c.b.From(before)
 	if err == nil {
 		err = c.b.Err()
 	}
@@ -261,6 +267,25 @@ func (c *converter) convert(f *function) error {
 		c.values[ref{f: f, out: k}] = v
 	}
 	return nil
+}
+
+// constant computes a function of constants of one number each, such as those of
+// a stabiliser.
+func (c *converter) constant(f *function, in []value) (value, bool) {
+	var out value
+	for _, v := range in {
+		dims, ok := c.known(v)
+		if n, err := tensor.Elements(dims); !ok || err != nil || n != 1 || c.b.Initializer(v.name) == nil && !c.inLoop {
+			return out, false
+		}
+		out.rank = max(out.rank, v.rank)
+	}
+	n, ok := (&matcher{c: c}).number(ref{f: f}, 0)
+	if !ok {
+		return out, false
+	}
+	t := tensor.Of([]float32{float32(n)}, slices.Repeat([]int64{1}, out.rank)...)
+	return out.like(c.b.Constant(c.nodeName(f), t)), true
 }
 
 // wrap says which function an error is about.

@@ -285,7 +285,7 @@ func numbers(data []byte) ([]byte, error) {
 		default:
 		}
 		if pieces++; pieces == 1 {
-			out = val[:len(val):len(val)]
+			out = slices.Clip(val)
 		} else {
 			out = append(out, val...)
 		}

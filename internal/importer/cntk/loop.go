@@ -49,30 +49,24 @@ func (c *converter) loop(group []*function, out []result) error {
 	if err := c.used(l, out); err != nil {
 		return err
 	}
+	if done, err := c.recognise(l); done || err != nil {
+		return err
+	}
 	return c.scan(l)
 }
 
 // lookAround finds the delays and what comes into a loop.
 func (c *converter) lookAround(l *loop) error {
-	seen := map[ref]bool{}
 	for _, f := range l.fns {
+		if err := c.delayOf(l, f); err != nil {
+			return err
+		}
 		needs, err := c.net.needs(f)
 		if err != nil {
 			return err
 		}
-		isDelay := f.op == opPastValue || f.op == opFutureValue
-		if isDelay {
-			_, back, err := c.shiftOf(f)
-			if err != nil {
-				return err
-			}
-			if len(l.delays) > 0 && back != l.back {
-				return c.refuse(f, "a loop that looks both back and ahead is not supported")
-			}
-			l.delays, l.back = append(l.delays, f), back
-		}
 		for _, r := range needs {
-			if r.f != nil && l.in[r.f] || seen[r] {
+			if r.f != nil && l.in[r.f] || slices.Contains(l.outside, r) {
 				continue
 			}
 			v, err := c.get(r)
@@ -83,7 +77,6 @@ func (c *converter) lookAround(l *loop) error {
 			if v.seq == "" {
 				continue
 			}
-			seen[r] = true
 			if l.seq != "" && !c.sameLength(l.seq, v.seq) {
 				return c.refuse(f, "a loop along two sequences is not supported")
 			}
@@ -91,6 +84,26 @@ func (c *converter) lookAround(l *loop) error {
 			l.outside, l.inputs = append(l.outside, r), append(l.inputs, v)
 		}
 	}
+	return c.checkLoop(l)
+}
+
+// delayOf notes a function of a loop that is a delay.
+func (c *converter) delayOf(l *loop, f *function) error {
+	if f.op != opPastValue && f.op != opFutureValue {
+		return nil
+	}
+	_, back, err := c.shiftOf(f)
+	if err != nil {
+		return err
+	}
+	if len(l.delays) > 0 && back != l.back {
+		return c.refuse(f, "a loop that looks both back and ahead is not supported")
+	}
+	l.delays, l.back = append(l.delays, f), back
+	return nil
+}
+
+func (c *converter) checkLoop(l *loop) error {
 	if len(l.delays) == 0 {
 		return c.invalid(l.fns[0], "it needs its own result")
 	}
@@ -376,7 +389,12 @@ func (c *converter) guess(l *loop, r ref, seen map[*function]bool, depth int) []
 	if err != nil || len(needs) == 0 {
 		return nil
 	}
-	at := func(i int) []int64 { return c.guess(l, needs[i], seen, depth+1) }
+	at := func(i int) []int64 {
+		if i >= len(needs) {
+			return nil
+		}
+		return c.guess(l, needs[i], seen, depth+1)
+	}
 	switch r.f.op {
 	case 19, 20, 21, 22, 23, 24, 25, 26, 27, 41, 42, 52, 69:
 		var out []int64
@@ -393,7 +411,7 @@ func (c *converter) guess(l *loop, r ref, seen map[*function]bool, depth int) []
 		}
 		dims, ok := c.known(w)
 		made := int(r.f.attrs.int("outputRank", 1))
-		if !ok || made > len(dims) || len(dims) == 0 {
+		if !ok || made < 0 || made > len(dims) || len(dims) == 0 {
 			return nil
 		}
 		if r.f.op == 32 {

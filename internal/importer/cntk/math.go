@@ -233,64 +233,65 @@ func (c *converter) sumAll(f *function, in []value) (value, error) {
 func (c *converter) reduce(f *function, in []value) (value, error) {
 	x := in[0]
 	keep := !f.attrs.has("reductionKeepDimensions") || f.attrs.flag("reductionKeepDimensions")
-	kind := f.attrs.str("reductionOpName")
+	out := x
+	axes, err := c.reducedAxes(f, x, &out)
+	if err != nil || len(axes) == 0 {
+		return x, err
+	}
+	y, err := c.reduced(f, f.attrs.str("reductionOpName"), x.name, axes)
+	if err != nil {
+		return x, err
+	}
+	lead := int64(c.lead(x))
+	drop := slices.DeleteFunc(slices.Clone(axes), func(a int64) bool { return a >= lead })
+	if whole := lead > 0 && c.lead(out) == 0; !keep || whole {
+		out.rank -= len(axes) - len(drop)
+		drop = axes
+	}
+	if len(drop) > 0 {
+		y = c.op(f, "Squeeze", []string{y, c.b.Ints(drop...)})
+	}
+	return out.like(y), nil
+}
+
+// reducedAxes gives the axes that a reduction is over, and takes the dynamic ones
+// among them from what comes out.
+func (c *converter) reducedAxes(f *function, x value, out *value) ([]int64, error) {
 	lead := c.lead(x)
 	var axes []int64
-	out := x
-	gone := 0 // static axes
 	for _, a := range f.attrs.axes("axis", "axisVec") {
 		switch {
 		case a.index == axisAllStatic || a.index == axisAll:
 			for i := range x.rank {
 				axes = append(axes, int64(lead+i))
 			}
-			gone = x.rank
 			if a.index == axisAll {
 				for i := range lead {
 					axes = append(axes, int64(i))
 				}
-				out.batch, out.seq, keep = false, "", false
+				out.batch, out.seq = false, ""
 			}
-		case a.index == axisDynamic && (a.name == "defaultBatchAxis" || !x.batch && x.seq == ""):
+		case a.index == axisDynamic && a.name == "defaultBatchAxis":
 			if x.batch && c.batch {
 				axes = append(axes, 0)
 			}
 			out.batch = false
 		case a.index == axisDynamic:
-			if c.inLoop {
-				return x, c.refuse(f, "it sums over a sequence within a loop along it")
+			if c.inLoop || x.seq == "" {
+				return nil, c.refuse(f, "its input is no sequence, or it is within a loop along it")
 			}
 			axes = append(axes, int64(c.seqAxis(x)))
 			out.seq = ""
 		default:
 			at, err := c.axisOf(f, a, x.rank)
 			if err != nil {
-				return x, err
+				return nil, err
 			}
 			axes = append(axes, int64(lead+at))
-			gone++
 		}
 	}
 	slices.Sort(axes)
-	axes = slices.Compact(axes)
-	if len(axes) == 0 {
-		return x, nil
-	}
-	y, err := c.reduced(f, kind, x.name, axes)
-	if err != nil {
-		return x, err
-	}
-	if !keep {
-		out.rank -= gone
-	}
-	drop := axes
-	if keep { // the dynamic axes go all the same
-		drop = slices.DeleteFunc(slices.Clone(axes), func(a int64) bool { return a >= int64(lead) })
-	}
-	if len(drop) > 0 {
-		y = c.op(f, "Squeeze", []string{y, c.b.Ints(drop...)})
-	}
-	return out.like(y), nil
+	return slices.Compact(axes), nil
 }
 
 // reduced makes the nodes of a reduction that keeps its axes.
@@ -325,5 +326,7 @@ func (c *converter) eyeLike(f *function, in []value) (value, error) {
 	if in[0].rank+c.lead(in[0]) != 2 {
 		return in[0], c.refuse(f, "its input is no matrix")
 	}
-	return in[0].like(c.op(f, "EyeLike", []string{in[0].name}, onnx.AInt("dtype", 1))), nil
+	y := c.op(f, "EyeLike", []string{in[0].name}, onnx.AInt("dtype", 1))
+	c.b.Declare(y, tensor.Float32, c.shape(in[0]))
+	return in[0].like(y), nil
 }

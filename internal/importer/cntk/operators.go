@@ -23,6 +23,7 @@ const (
 	opReduce         = 39
 	opCombine        = 44
 	opBlock          = 57
+	opReconcile      = 50
 	opToSequence     = 70
 	opToSequenceLike = 71
 	opUnpackSequence = 72
@@ -102,7 +103,7 @@ func operators() map[int64]operator {
 		add(op, 2, twoOperands(name))
 	}
 	for op, name := range map[int64]string{22: "Equal", 23: "Equal", 24: "Less", 25: "LessOrEqual", 26: "Greater", 27: "GreaterOrEqual"} {
-		add(op, 2, comparison(name, op == 23))
+		add(op, 2, comparison(name, map[bool]string{true: "Not"}[op == 23]))
 	}
 	add(10, 1, one(overSample("Softmax")))
 	add(opHardmax, 1, one(overSample("Hardmax")))
@@ -126,7 +127,9 @@ func operators() map[int64]operator {
 	add(41, 3, one((*converter).clip))
 	add(42, 3, one((*converter).selectOp))
 	add(43, 1, one((*converter).splice))
-	add(50, 2, one((*converter).reconcile))
+	add(47, 2, one((*converter).roiPooling))
+	add(49, 2, one((*converter).optimizedRNNStack))
+	add(opReconcile, 2, one((*converter).reconcile))
 	add(52, 2, one((*converter).logPlus))
 	add(53, 2, one((*converter).cosDistance))
 	add(58, 2, one((*converter).unpooling))
@@ -152,11 +155,9 @@ func operators() map[int64]operator {
 // blocks are blocks that are made as a whole where they could be opened too.
 func blocks() map[string]operator {
 	return map[string]operator{
-		"Softmax":         {"Softmax", 1, one(alongAxis("Softmax"))},
-		"LogSoftmax":      {"LogSoftmax", 1, one(alongAxis("LogSoftmax"))},
-		"LeakyReLU":       {"LeakyReLU", 1, one((*converter).leakyReLU)},
-		"Sequence::First": {"Sequence::First", 1, one(step(0))},
-		"Sequence::Last":  {"Sequence::Last", 1, one(step(-1))},
+		"Softmax":    {"Softmax", 1, one(alongAxis("Softmax"))},
+		"LogSoftmax": {"LogSoftmax", 1, one(alongAxis("LogSoftmax"))},
+		"LeakyReLU":  {"LeakyReLU", 1, one((*converter).leakyReLU)},
 	}
 }
 
@@ -171,8 +172,6 @@ func keptBlock(f *function) bool {
 		return ok && a.index < axisAll
 	case "LeakyReLU":
 		return f.attrs.has("alpha")
-	case "Sequence::First", "Sequence::Last":
-		return true
 	}
 	return false
 }
@@ -262,7 +261,7 @@ func (c *converter) layout(groups [][]*function, out []result) error {
 	}
 	c.batch = true
 	asked := false
-	for v := range inputs {
+	for v := range inputs { // in any order: all that matters is whether there is one
 		if _, seq := dynamic(v); seq == "" {
 			continue
 		}
@@ -274,6 +273,15 @@ func (c *converter) layout(groups [][]*function, out []result) error {
 		c.note("the sequences of a batch must be of the same length")
 	} else if !c.batch {
 		c.note("the network takes one sequence; give a shape such as batch x sequence x features, as in -1,-1,n, for it to take a batch of them")
+	}
+	// Inputs first, so that no parameter takes the name of one.
+	for _, v := range c.net.inputs {
+		if !inputs[v] {
+			continue
+		}
+		if _, err := c.get(ref{v: v}); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -294,16 +302,17 @@ func twoOperands(op string) maker {
 	})
 }
 
-// comparison gives 1 where it is true and 0 elsewhere.
-func comparison(op string, not bool) maker {
+// comparison gives 1 where it is true and 0 elsewhere, after a second operator
+// that may be none.
+func comparison(op, then string) maker {
 	return one(func(c *converter, f *function, in []value) (value, error) {
 		names, out, err := c.align(in[:2]...)
 		if err != nil {
 			return out, err
 		}
 		y := c.op(f, op, names)
-		if not {
-			y = c.op(f, "Not", []string{y})
+		if then != "" {
+			y = c.op(f, then, []string{y})
 		}
 		return out.like(c.float(f, y)), nil
 	})

@@ -7,19 +7,6 @@ import (
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
-// step takes the first step of a sequence, or the last.
-func step(at int64) func(c *converter, f *function, in []value) (value, error) {
-	return func(c *converter, f *function, in []value) (value, error) {
-		x := in[0]
-		if x.seq == "" || c.inLoop {
-			return x, c.refuse(f, "its input is no sequence")
-		}
-		y := c.op(f, "Gather", []string{x.name, c.b.Int(at)}, onnx.AInt("axis", int64(c.seqAxis(x))))
-		x.seq = ""
-		return x.like(y), nil
-	}
-}
-
 // shiftOf gives how far a delay looks, and that it looks back.
 func (c *converter) shiftOf(f *function) (n int64, back bool, err error) {
 	n = f.attrs.int("offset", 1)
@@ -155,6 +142,9 @@ func (c *converter) toBatch(f *function, in []value) (value, error) {
 // where gives the places of a sequence at which a condition holds.
 func (c *converter) where(f *function, in []value) (value, error) {
 	x := in[0]
+	if at, ok := c.end(f); ok {
+		return value{index: true, name: c.b.Ints(at), batch: x.batch}, nil
+	}
 	if x.seq == "" || c.inLoop || x.batch && c.batch {
 		return x, c.refuse(f, "which steps it chooses may differ within a batch: import the network for one sequence, without a batch")
 	}
@@ -175,6 +165,32 @@ func (c *converter) where(f *function, in []value) (value, error) {
 	return out, nil
 }
 
+// end tells whether the one place that is chosen is the first of a sequence, or
+// the last: where a delay of nothing gives what it began with.
+func (c *converter) end(f *function) (int64, bool) {
+	for _, a := range f.attrs.axes("", "newDynamicAxes") {
+		if a.name != "defaultBatchAxis" {
+			return 0, false
+		}
+	}
+	m := &matcher{c: c}
+	in := m.needs(f)
+	if len(in) != 1 || in[0].f == nil || !f.attrs.has("newDynamicAxes") {
+		return 0, false
+	}
+	delay, ok := m.is(in[0], 2, opPastValue, opFutureValue)
+	if !ok || in[0].f.attrs.int("offset", 1) != 1 {
+		return 0, false
+	}
+	of, ok := m.is(delay[0], 2, opReconcile)
+	if !ok || m.err != nil {
+		return 0, false
+	}
+	zero, ok := m.number(of[0], 0)
+	one, ok2 := m.number(delay[1], 0)
+	return map[int64]int64{opPastValue: 0, opFutureValue: -1}[in[0].f.op], ok && ok2 && zero == 0 && one != 0
+}
+
 // packedIndex turns places within a sequence into places within all of a batch,
 // which here are the same.
 func (c *converter) packedIndex(f *function, in []value) (value, error) {
@@ -193,6 +209,9 @@ func (c *converter) gatherPacked(f *function, in []value) (value, error) {
 	at := int64(c.seqAxis(x))
 	out := x
 	out.seq = places.seq
+	if k, ok := c.b.Known(places.name); ok && len(k) == 1 && out.seq == "" {
+		return out.like(c.op(f, "Gather", []string{x.name, c.b.Int(k[0])}, onnx.AInt("axis", at))), nil
+	}
 	y := c.op(f, "Gather", []string{x.name, places.name}, onnx.AInt("axis", at))
 	if out.seq == "" {
 		y = c.op(f, "Squeeze", []string{y, c.b.Ints(at)})

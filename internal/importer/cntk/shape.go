@@ -174,7 +174,7 @@ func (c *converter) splice(f *function, in []value) (value, error) {
 		return out, err
 	}
 	axis := c.lead(out) + rank - 1 - int(at)
-	target := c.expandTo(f, in, out, axis)
+	target := c.expandTo(in, out, axis)
 	for i, v := range in {
 		if target[i] != "" {
 			names[i] = c.op(f, "Expand", []string{c.spread(v, out), target[i]})
@@ -185,7 +185,7 @@ func (c *converter) splice(f *function, in []value) (value, error) {
 
 // expandTo gives, for each tensor that is smaller than the others along an axis
 // other than the one they are joined along, the shape to expand it to.
-func (c *converter) expandTo(f *function, in []value, out value, along int) []string {
+func (c *converter) expandTo(in []value, out value, along int) []string {
 	target := make([]string, len(in))
 	rank := c.lead(out) + out.rank
 	for i, v := range in {
@@ -252,9 +252,12 @@ func (c *converter) oneHot(f *function, in []value) (value, error) {
 		return x, c.invalid(f, "its axis %d or its %d classes make no sense", a.index, classes)
 	}
 	axis := c.lead(x) + x.rank - int(at)
+	shape := slices.Insert(slices.Clone(c.shape(x)), axis, onnx.Fixed(classes))
 	x.name = c.op(f, "Cast", []string{x.name}, onnx.AInt("to", int64(tensor.Int64)))
 	x.rank++
-	return x.like(c.op(f, "OneHot", []string{x.name, c.b.Int(classes), c.b.Floats(0, 1)}, onnx.AInt("axis", int64(axis)))), nil
+	y := c.op(f, "OneHot", []string{x.name, c.b.Int(classes), c.b.Floats(0, 1)}, onnx.AInt("axis", int64(axis)))
+	c.b.Declare(y, tensor.Float32, shape)
+	return x.like(y), nil
 }
 
 // gather takes parts of its second input, along its first axis of C order or the

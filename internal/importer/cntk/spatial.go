@@ -306,7 +306,7 @@ func (c *converter) pooling(f *function, in []value) (value, error) {
 	}
 	// Axes that no window slides over are taken as channels.
 	from := x.rank - len(shape)
-	for from < x.rank-1 && kernel[from] == 1 && w.Stride[from] == 1 && !(w.lower[from] > 0 || w.upper[from] > 0) {
+	for from < x.rank-1 && kernel[from] == 1 && w.Stride[from] == 1 && w.lower[from] == 0 && w.upper[from] == 0 {
 		from++
 	}
 	average := f.attrs.int("poolingType", 0) == 1
@@ -380,13 +380,21 @@ func (c *converter) unpooling(f *function, in []value) (value, error) {
 			return "", c.refuse(f, "its windows are not supported")
 		}
 		node := c.nodeName(f)
-		attrs := append(build.Window{Kernel: kernel[1:], Stride: w.Stride[1:]}.Attrs(), onnx.AInts("pads", pads...))
-		pooled := c.b.Add(&onnx.Node{Name: node + "_places", Op: "MaxPool", Inputs: []string{name}, Outputs: []string{node + "_largest", node + "_places"}, Attrs: attrs})
+		win := build.Window{Kernel: kernel[1:], Stride: w.Stride[1:]}
+		pooled := c.b.Add(&onnx.Node{
+			Name: node + "_places", Op: "MaxPool", Inputs: []string{name}, Outputs: []string{node + "_largest", node + "_places"},
+			Attrs: append(win.Attrs(), onnx.AInts("pads", pads...)),
+		})
 		return c.flat(x, func(x string) (string, error) {
 			size := c.concat(c.size(name, 0), c.b.Ints(dims...))
-			return c.op(f, "MaxUnpool", []string{x, pooled[1], size}, attrs[0], attrs[1]), nil
+			y := c.op(f, "MaxUnpool", []string{x, pooled[1], size}, win.Attrs()...)
+			c.b.Declare(y, tensor.Float32, append([]onnx.Dim{c.b.Shape(name)[0]}, c.dims(like)...))
+			return y, nil
 		})
 	})
+	if err == nil && c.lead(x) == 1 {
+		c.b.Declare(y, tensor.Float32, c.shape(like))
+	}
 	return x.like(y), err
 }
 

@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -127,8 +129,22 @@ func Import(ctx context.Context, plugs []importer.Plug, from, dir string, opt im
 	if _, err := im.Write(dir); err != nil {
 		return Network{}, err
 	}
-	return Network{Report: im.Report, Path: filepath.Join(dir, importer.ModelFile)}, nil
+	return Network{Report: im.Report, Path: filepath.Join(dir, importer.ModelFile)}, Keep(im, from)
 }
+
+// Keep writes a network into the folder that STOA_KEEP_ONNX names, if any, for
+// ONNX's own checker; see tools/test-checker.sh.
+func Keep(im *importer.Imported, name string) error {
+	dir := os.Getenv("STOA_KEEP_ONNX") //nolint:forbidigo // only tests come here
+	const most = 64 << 20              // the large ones say nothing more
+	if dir == "" || im.Report.WeightBytes > most {
+		return nil
+	}
+	name = im.Report.Framework + "_" + strings.NewReplacer("/", "_", ".", "_").Replace(strings.Trim(name, "./")) + "_" + strconv.Itoa(int(kept.Add(1)))
+	return im.WriteFile(filepath.Join(dir, name+".onnx"))
+}
+
+var kept atomic.Int64 // numbers that tell networks of one name apart
 
 // Run runs a model file on arrays by name, and gives the outputs asked for.
 func Run(path string, inputs map[string]tensor.Tensor, outputs []string) (map[string]tensor.Tensor, error) {

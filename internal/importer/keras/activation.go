@@ -2,9 +2,9 @@ package keras
 
 import (
 	"math"
-	"strings"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/format/kerasfile"
 	"github.com/stoa-project/stoa/internal/onnx"
 )
 
@@ -67,11 +67,11 @@ func activationName(v any) (name string, layerConfig config) {
 	case string:
 		return v, nil
 	case map[string]any:
-		class := config(v).text("class_name")
+		class := config(v).Text("class_name")
 		if f, ok := v["config"].(string); ok && (class == "function" || class == "") {
 			return f, nil
 		}
-		if cfg := asMap(v["config"]); cfg != nil && class != "function" {
+		if cfg := kerasfile.AsMap(v["config"]); cfg != nil && class != "function" {
 			return class, cfg
 		}
 	}
@@ -81,12 +81,12 @@ func activationName(v any) (name string, layerConfig config) {
 // layersAsActivations are the classes that may stand in place of a function.
 var layersAsActivations = map[string]bool{"ReLU": true, "LeakyReLU": true, "ELU": true, "Softmax": true, "ThresholdedReLU": true, "Activation": true}
 
-func (s *source) knowsActivation(v any) error {
+func (t table) knowsActivation(v any) error {
 	name, cfg := activationName(v)
 	if cfg != nil && layersAsActivations[name] {
 		return nil
 	}
-	if s.activations[name] == nil || cfg != nil {
+	if t.activations[name] == nil || cfg != nil {
 		return stoa.Errorf(stoa.Unsupported, "the function %.60q is not known", name)
 	}
 	return nil
@@ -96,11 +96,11 @@ func (s *source) knowsActivation(v any) error {
 func (c *converter) activate(l *layer, v any, x string) (string, error) {
 	name, cfg := activationName(v)
 	if cfg != nil && layersAsActivations[name] {
-		inner := &layer{kind: name, def: c.source.kinds[name], name: l.name, path: l.path, cfg: cfg}
-		out, err := inner.def.run(c, inner, call{args: []value{one(x)}})
+		inner := &layer{Kind: name, Name: l.Name, Path: l.Path, Cfg: cfg}
+		out, err := c.kinds[name].run(c, inner, call{args: []value{one(x)}})
 		return out.name, err
 	}
-	f := c.source.activations[name]
+	f := c.activations[name]
 	if f == nil || cfg != nil {
 		return "", c.refuse(l, "the function %.60q is not known", name)
 	}
@@ -112,7 +112,7 @@ func (c *converter) activated(l *layer, x string, err error) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return c.activate(l, l.cfg["activation"], x)
+	return c.activate(l, l.Cfg["activation"], x)
 }
 
 func (c *converter) clip(l *layer, x string, low, high float64) string {
@@ -131,15 +131,15 @@ func (c *converter) linear(l *layer, x string, a, b float64) string {
 }
 
 // hardSlope gives the slope of hard_sigmoid, which Keras 3 changed.
-func (s *source) hardSlope() float64 {
-	if s.era() == 3 {
+func (c *converter) hardSlope() float64 {
+	if c.source.Era() == 3 {
 		return 1.0 / 6
 	}
 	return 0.2
 }
 
 func hardSigmoid(c *converter, l *layer, x string) string {
-	return c.op(l, "HardSigmoid", x, onnx.AFloat("alpha", float32(c.source.hardSlope())), onnx.AFloat("beta", 0.5))
+	return c.op(l, "HardSigmoid", x, onnx.AFloat("alpha", float32(c.hardSlope())), onnx.AFloat("beta", 0.5))
 }
 
 func hardSilu(c *converter, l *layer, x string) string {
@@ -164,7 +164,7 @@ func (c *converter) geluTanh(l *layer, x string) string {
 
 // glu multiplies the first half of the last axis by the sigmoid of the second.
 func glu(c *converter, l *layer, x string) string {
-	halves := c.b.Add(&onnx.Node{Name: l.path, Op: "Split", Inputs: []string{x}, Outputs: []string{l.path + "/a", l.path + "/b"}, Attrs: []onnx.Attribute{onnx.AInt("axis", -1)}})
+	halves := c.b.Add(&onnx.Node{Name: l.Path, Op: "Split", Inputs: []string{x}, Outputs: []string{l.Path + "/a", l.Path + "/b"}, Attrs: []onnx.Attribute{onnx.AInt("axis", -1)}})
 	return c.op2(l, "Mul", halves[0], c.op(l, "Sigmoid", halves[1]))
 }
 
@@ -175,8 +175,11 @@ func sparsePlus(c *converter, l *layer, x string) string {
 	return c.op2(l, "Add", curve, c.op(l, "Relu", c.linear(l, x, 1, -1)))
 }
 
-func squareplus(c *converter, l *layer, x string) string {
-	root := c.op(l, "Sqrt", c.linear(l, c.op2(l, "Mul", x, x), 1, 4))
+func squareplus(c *converter, l *layer, x string) string { return squareplusOf(c, l, x, 4) }
+
+// squareplusOf is (x + sqrt(x*x + b)) / 2.
+func squareplusOf(c *converter, l *layer, x string, b float64) string {
+	root := c.op(l, "Sqrt", c.linear(l, c.op2(l, "Mul", x, x), 1, b))
 	return c.linear(l, c.op2(l, "Add", x, root), 0.5, 0)
 }
 
@@ -185,13 +188,13 @@ func squareplus(c *converter, l *layer, x string) string {
 func sparsemax(c *converter, l *layer, x string) string {
 	shape := c.op(l, "Shape", x)
 	n := c.op2(l, "Gather", shape, c.b.Ints(-1))
-	sorted := c.b.Add(&onnx.Node{Name: l.path, Op: "TopK", Inputs: []string{x, n}, Outputs: []string{l.path + "/sorted", l.path + "/order"}, Attrs: []onnx.Attribute{onnx.AInt("axis", -1)}})[0]
+	sorted := c.b.Add(&onnx.Node{Name: l.Path, Op: "TopK", Inputs: []string{x, n}, Outputs: []string{l.Path + "/sorted", l.Path + "/order"}, Attrs: []onnx.Attribute{onnx.AInt("axis", -1)}})[0]
 	sum := c.op2(l, "CumSum", sorted, c.b.Int(-1))
 	count := c.op3(l, "Range", c.b.Float(1), c.linear(l, c.cast(l, c.op2(l, "Squeeze", n, c.b.Ints(0)), 1), 1, 1), c.b.Float(1))
 	support := c.op2(l, "Greater", sorted, c.op2(l, "Div", c.linear(l, sum, 1, -1), count))
 	k := c.op2(l, "ReduceSum", c.cast(l, support, 1), c.b.Ints(-1))
-	// The sums of those that count, of which the last is the largest index.
-	safe := c.op3(l, "Where", support, sorted, c.b.Float(0))
+	// Keras adds up the running sums here, and so do we.
+	safe := c.op3(l, "Where", support, sum, c.b.Float(0))
 	tau := c.op2(l, "Div", c.linear(l, c.op2(l, "ReduceSum", safe, c.b.Ints(-1)), 1, -1), k)
 	return c.op(l, "Relu", c.op2(l, "Sub", x, tau))
 }
@@ -201,12 +204,12 @@ func activationLayer(c *converter, l *layer, x string) (string, error) { return 
 
 // relu is min(max_value, x) above a threshold, and a slope below it.
 func relu(c *converter, l *layer, x string) (string, error) {
-	slope, threshold := l.cfg.num("negative_slope", 0), l.cfg.num("threshold", 0)
-	if vs, ok := floats(l.cfg["negative_slope"]); ok && len(vs) == 1 {
+	slope, threshold := l.Cfg.Num("negative_slope", 0), l.Cfg.Num("threshold", 0)
+	if vs, ok := kerasfile.Floats(l.Cfg["negative_slope"]); ok && len(vs) == 1 {
 		slope = vs[0]
 	}
 	top, hasTop := 0.0, false
-	if vs, ok := floats(l.cfg["max_value"]); ok && len(vs) == 1 {
+	if vs, ok := kerasfile.Floats(l.Cfg["max_value"]); ok && len(vs) == 1 {
 		top, hasTop = vs[0], true
 	}
 	if threshold == 0 && slope == 0 {
@@ -228,18 +231,18 @@ func relu(c *converter, l *layer, x string) (string, error) {
 
 func leakyReLU(c *converter, l *layer, x string) (string, error) {
 	alpha := 0.3
-	if v, ok := number(l.cfg.first("negative_slope", "alpha")); ok {
+	if v, ok := kerasfile.Number(l.Cfg.First("negative_slope", "alpha")); ok {
 		alpha = v
 	}
 	return c.op(l, "LeakyRelu", x, onnx.AFloat("alpha", float32(alpha))), nil
 }
 
 func elu(c *converter, l *layer, x string) (string, error) {
-	return c.op(l, "Elu", x, onnx.AFloat("alpha", float32(l.cfg.num("alpha", 1)))), nil
+	return c.op(l, "Elu", x, onnx.AFloat("alpha", float32(l.Cfg.Num("alpha", 1)))), nil
 }
 
 func thresholdedReLU(c *converter, l *layer, x string) (string, error) {
-	return c.op(l, "ThresholdedRelu", x, onnx.AFloat("alpha", float32(l.cfg.num("theta", 1)))), nil
+	return c.op(l, "ThresholdedRelu", x, onnx.AFloat("alpha", float32(l.Cfg.Num("theta", 1)))), nil
 }
 
 // prelu has a slope for each place of an item, or one for all along some axes.
@@ -247,8 +250,8 @@ func prelu(c *converter, l *layer, x string) (string, error) {
 	name := "alpha"
 	shape := []int64{}
 	shared := map[int64]bool{}
-	for _, a := range asList(l.cfg["shared_axes"]) {
-		shared[whole(a, -1)] = true
+	for _, a := range kerasfile.AsList(l.Cfg["shared_axes"]) {
+		shared[kerasfile.Whole(a, -1)] = true
 	}
 	for i := 1; i < c.rank(x); i++ {
 		n := c.dim(x, i)
@@ -274,7 +277,7 @@ func softmaxLayer(c *converter, l *layer, in call) (value, error) {
 		return value{}, err
 	}
 	x := c.float(l, v.name)
-	axes := ints(l.cfg.first("axis"), 1, -1)
+	axes := kerasfile.Ints(l.Cfg.First("axis"), 1, -1)
 	mask := in.kwargs["mask"]
 	if len(in.args) > 1 {
 		mask = in.args[1]
@@ -299,13 +302,4 @@ func softmaxLayer(c *converter, l *layer, in call) (value, error) {
 // in a softmax.
 func (c *converter) masked(l *layer, x, mask string) string {
 	return c.op3(l, "Where", mask, x, c.b.Float(-3e38/2))
-}
-
-func tfFunction(name string) string {
-	for _, p := range []string{"tf.nn.", "tf.math.", "tf.keras.activations.", "tf.keras.backend.", "tf."} {
-		if s, ok := strings.CutPrefix(name, p); ok {
-			return s
-		}
-	}
-	return name
 }

@@ -3,16 +3,17 @@ package keras
 import (
 	"math"
 
+	"github.com/stoa-project/stoa/internal/format/kerasfile"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
 func attentionSlots(l *layer) []string {
 	var out []string
-	if l.cfg.flag("use_scale", l.kind == "AdditiveAttention") {
+	if l.Cfg.Flag("use_scale", l.Kind == "AdditiveAttention") {
 		out = append(out, "scale")
 	}
-	if l.cfg.text("score_mode") == "concat" {
+	if l.Cfg.Text("score_mode") == "concat" {
 		out = append(out, "concat_score_weight")
 	}
 	return out
@@ -48,7 +49,7 @@ func attention(c *converter, l *layer, in call) (value, error) {
 	if vMask != "" {
 		allowed = c.op2(l, "Unsqueeze", vMask, c.b.Ints(1))
 	}
-	if in.kwargs["use_causal_mask"].konst == true || l.cfg.flag("causal", false) {
+	if in.kwargs["use_causal_mask"].konst == true || l.Cfg.Flag("causal", false) {
 		allowed = c.both(l, allowed, c.causal(l, scores))
 	}
 	if allowed != "" {
@@ -66,8 +67,8 @@ func attention(c *converter, l *layer, in call) (value, error) {
 }
 
 func (c *converter) attentionScores(l *layer, q, k string) (string, error) {
-	scale, hasScale := l.weights["scale"]
-	if l.kind == "Attention" && l.cfg.text("score_mode") != "concat" {
+	scale, hasScale := l.Weights["scale"]
+	if l.Kind == "Attention" && l.Cfg.Text("score_mode") != "concat" {
 		scores := c.op2(l, "MatMul", q, c.transpose(l, k, 0, 2, 1))
 		if hasScale {
 			scores = c.op2(l, "Mul", scores, c.constant(l, "scale", scale))
@@ -76,7 +77,7 @@ func (c *converter) attentionScores(l *layer, q, k string) (string, error) {
 	}
 	sum := c.op2(l, "Add", c.op2(l, "Unsqueeze", q, c.b.Ints(2)), c.op2(l, "Unsqueeze", k, c.b.Ints(1)))
 	none := onnx.AInt("keepdims", 0)
-	if l.kind == "AdditiveAttention" {
+	if l.Kind == "AdditiveAttention" {
 		y := c.op(l, "Tanh", sum)
 		if hasScale {
 			y = c.op2(l, "Mul", y, c.constant(l, "scale", scale))
@@ -174,14 +175,14 @@ func multiHead(c *converter, l *layer, in call) (value, error) {
 	if err != nil {
 		return value{}, err
 	}
-	if axes := asList(l.cfg["attention_axes"]); len(axes) > 1 || len(axes) == 1 && whole(axes[0], 1) != 1 {
+	if axes := kerasfile.AsList(l.Cfg["attention_axes"]); len(axes) > 1 || len(axes) == 1 && kerasfile.Whole(axes[0], 1) != 1 {
 		return value{}, c.refuse(l, "attention_axes other than the steps are not supported")
 	}
-	number := whole(l.cfg.first("num_heads", "num_query_heads"), 0)
+	number := kerasfile.Whole(l.Cfg.First("num_heads", "num_query_heads"), 0)
 	if number < 1 || number > 1<<16 {
 		return value{}, c.invalid(l, "its number of heads makes no sense")
 	}
-	kvNumber := l.cfg.int("num_key_value_heads", number)
+	kvNumber := l.Cfg.Int("num_key_value_heads", number)
 	q, size, err := c.projected(l, "query_dense", h.q, number)
 	if err != nil {
 		return value{}, err

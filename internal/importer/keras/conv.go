@@ -3,6 +3,7 @@ package keras
 import (
 	"slices"
 
+	"github.com/stoa-project/stoa/internal/format/kerasfile"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -18,38 +19,37 @@ type convolution struct {
 	padding string // valid, same, causal
 	groups  int64
 	bias    bool
-	first   bool // channels stand before the spatial axes
-	extra   []int64
+	extra   []int64 // output_padding
 }
 
 // convolutionOf reads the settings of a convolution over n spatial axes.
 func (c *converter) convolutionOf(l *layer, n int) (convolution, error) {
-	g := l.cfg
+	g := l.Cfg
 	v := convolution{
-		filters: whole(g.first("filters", "nb_filter"), 0), padding: g.text("padding"), groups: g.int("groups", 1),
-		bias: useBias(l), first: l.channelsFirst(),
+		filters: kerasfile.Whole(g.First("filters", "nb_filter"), 0), padding: g.Text("padding"), groups: g.Int("groups", 1),
+		bias: useBias(l),
 	}
 	if v.padding == "" {
-		v.padding = g.text("border_mode")
+		v.padding = g.Text("border_mode")
 	}
 	if v.padding == "" {
 		v.padding = "valid"
 	}
-	v.Kernel = ints(g["kernel_size"], n, 1)
+	v.Kernel = kerasfile.Ints(g["kernel_size"], n, 1)
 	if g["kernel_size"] == nil { // Keras 1
 		switch n {
 		case 1:
-			v.Kernel = []int64{g.int("filter_length", 0)}
+			v.Kernel = []int64{g.Int("filter_length", 0)}
 		case 2:
-			v.Kernel = []int64{g.int("nb_row", 0), g.int("nb_col", 0)}
+			v.Kernel = []int64{g.Int("nb_row", 0), g.Int("nb_col", 0)}
 		case 3:
-			v.Kernel = []int64{g.int("kernel_dim1", 0), g.int("kernel_dim2", 0), g.int("kernel_dim3", 0)}
+			v.Kernel = []int64{g.Int("kernel_dim1", 0), g.Int("kernel_dim2", 0), g.Int("kernel_dim3", 0)}
 		}
 	}
-	v.Stride = ints(g.first("strides", "subsample", "subsample_length"), n, 1)
-	v.Dilation = ints(g.first("dilation_rate", "atrous_rate"), n, 1)
+	v.Stride = kerasfile.Ints(g.First("strides", "subsample", "subsample_length"), n, 1)
+	v.Dilation = kerasfile.Ints(g.First("dilation_rate", "atrous_rate"), n, 1)
 	if g["output_padding"] != nil {
-		v.extra = ints(g["output_padding"], n, 0)
+		v.extra = kerasfile.Ints(g["output_padding"], n, 0)
 	}
 	for _, list := range [][]int64{v.Kernel, v.Stride, v.Dilation} {
 		if len(list) != n || slices.Min(list) < 1 || slices.Max(list) > maxKernel {
@@ -62,7 +62,7 @@ func (c *converter) convolutionOf(l *layer, n int) (convolution, error) {
 	return v, nil
 }
 
-func useBias(l *layer) bool { return l.cfg.flag("use_bias", l.cfg.flag("bias", true)) }
+func useBias(l *layer) bool { return l.Cfg.Flag("use_bias", l.Cfg.Flag("bias", true)) }
 
 func kernelAndBias(l *layer) []string {
 	if useBias(l) {
@@ -73,8 +73,8 @@ func kernelAndBias(l *layer) []string {
 
 // spatially runs f on a tensor whose channels stand first, and brings its result
 // back into the order of the layer.
-func (c *converter) spatially(l *layer, x string, first bool, f func(x string) (string, error)) (string, error) {
-	if first {
+func (c *converter) spatially(l *layer, x string, f func(x string) (string, error)) (string, error) {
+	if c.channelsFirst(l) {
 		return f(x)
 	}
 	y, err := f(c.toFirst(l, x))
@@ -109,9 +109,9 @@ func (c *converter) wantRank(l *layer, x string, n int) error {
 }
 
 // channels gives the number of channels of an input, which must be known.
-func (c *converter) channels(l *layer, x string, first bool) (int64, error) {
+func (c *converter) channels(l *layer, x string) (int64, error) {
 	axis := -1
-	if first {
+	if c.channelsFirst(l) {
 		axis = 1
 	}
 	n := c.dim(x, axis)
@@ -130,11 +130,11 @@ func (c *converter) kernel(l *layer, v convolution, in, out int64) (tensor.Tenso
 	var t tensor.Tensor
 	var err error
 	switch {
-	case l.cfg.text("dim_ordering") == "th" && n > 1:
+	case l.Cfg.Text("dim_ordering") == "th" && n > 1:
 		if t, err = c.weight(l, name, append([]int64{out, in}, v.Kernel...)...); err != nil {
 			return t, err
 		}
-	case n == 1 && c.source.era() == 1: // a picture of one column
+	case n == 1 && c.source.Era() == 1: // a picture of one column
 		if t, err = c.weight(l, name, v.Kernel[0], 1, in, out); err != nil {
 			return t, err
 		}
@@ -145,7 +145,7 @@ func (c *converter) kernel(l *layer, v convolution, in, out int64) (tensor.Tenso
 		}
 		t = tensor.Permute(t, outFirst(n)...)
 	}
-	if c.source.theano {
+	if c.theano {
 		t = turned(t)
 	}
 	return t, nil
@@ -191,7 +191,7 @@ func (c *converter) padAttr(l *layer, v convolution, x string) (onnx.Attribute, 
 		}
 		return onnx.AInts("pads", pads...), nil
 	case "same":
-		if c.source.theano {
+		if c.theano {
 			return c.theanoSame(v), nil
 		}
 		a, ok := v.Same(c.b.Shape(x)[2:])
@@ -212,7 +212,7 @@ func conv(n int) runner {
 		if err := c.wantRank(l, x, n); err != nil {
 			return "", err
 		}
-		in, err := c.channels(l, x, v.first)
+		in, err := c.channels(l, x)
 		if err != nil {
 			return "", err
 		}
@@ -223,7 +223,7 @@ func conv(n int) runner {
 		if err != nil {
 			return "", err
 		}
-		y, err := c.spatially(l, x, v.first, func(x string) (string, error) {
+		y, err := c.spatially(l, x, func(x string) (string, error) {
 			return c.convolve(l, v, x, w, v.groups)
 		})
 		return c.activated(l, y, err)
@@ -248,7 +248,7 @@ func (c *converter) convolve(l *layer, v convolution, x string, w tensor.Tensor,
 	if groups > 1 {
 		attrs = append(attrs, onnx.AInt("group", groups))
 	}
-	return c.b.Op(l.path, "Conv", inputs, attrs...), nil
+	return c.b.Op(l.Path, "Conv", inputs, attrs...), nil
 }
 
 // theanoSame pads as Keras does on Theano: half the kernel before, whatever the
@@ -289,15 +289,15 @@ func depthwise(n int) runner {
 		if err := c.wantRank(l, x, n); err != nil {
 			return "", err
 		}
-		in, err := c.channels(l, x, v.first)
+		in, err := c.channels(l, x)
 		if err != nil {
 			return "", err
 		}
-		w, err := c.depthwiseKernel(l, v, "kernel", in, l.cfg.int("depth_multiplier", 1))
+		w, err := c.depthwiseKernel(l, v, "kernel", in, l.Cfg.Int("depth_multiplier", 1))
 		if err != nil {
 			return "", err
 		}
-		y, err := c.spatially(l, x, v.first, func(x string) (string, error) { return c.convolve(l, v, x, w, in) })
+		y, err := c.spatially(l, x, func(x string) (string, error) { return c.convolve(l, v, x, w, in) })
 		return c.activated(l, y, err)
 	})
 }
@@ -319,11 +319,11 @@ func separable(n int) runner {
 		if err := c.wantRank(l, x, n); err != nil {
 			return "", err
 		}
-		in, err := c.channels(l, x, v.first)
+		in, err := c.channels(l, x)
 		if err != nil {
 			return "", err
 		}
-		multiplier := l.cfg.int("depth_multiplier", 1)
+		multiplier := l.Cfg.Int("depth_multiplier", 1)
 		deep, err := c.depthwiseKernel(l, v, "depthwise_kernel", in, multiplier)
 		if err != nil {
 			return "", err
@@ -334,12 +334,12 @@ func separable(n int) runner {
 			return "", err
 		}
 		point = tensor.Permute(point, outFirst(n)...)
-		y, err := c.spatially(l, x, v.first, func(x string) (string, error) {
+		y, err := c.spatially(l, x, func(x string) (string, error) {
 			pads, err := c.padAttr(l, v, x)
 			if err != nil {
 				return "", err
 			}
-			d := c.b.Op(l.path+"/depthwise", "Conv", []string{x, c.constant(l, "depthwise_kernel", deep)}, append(v.Attrs(), pads, onnx.AInt("group", in))...)
+			d := c.b.Op(l.Path+"/depthwise", "Conv", []string{x, c.constant(l, "depthwise_kernel", deep)}, append(v.Attrs(), pads, onnx.AInt("group", in))...)
 			second := convolution{Window: build.Window{Kernel: ones}, padding: "valid", bias: v.bias}
 			return c.convolve(l, second, d, point, 1)
 		})
@@ -358,7 +358,7 @@ func transposed(n int) runner {
 		if err := c.wantRank(l, x, n); err != nil {
 			return "", err
 		}
-		in, err := c.channels(l, x, v.first)
+		in, err := c.channels(l, x)
 		if err != nil {
 			return "", err
 		}
@@ -378,9 +378,9 @@ func transposed(n int) runner {
 		if err != nil {
 			return "", err
 		}
-		y, err := c.spatially(l, x, v.first, func(x string) (string, error) {
+		y, err := c.spatially(l, x, func(x string) (string, error) {
 			inputs[0] = x
-			return c.b.Op(l.path, "ConvTranspose", inputs, append(v.Attrs(), pads...)...), nil
+			return c.b.Op(l.Path, "ConvTranspose", inputs, append(v.Attrs(), pads...)...), nil
 		})
 		return c.activated(l, y, err)
 	})
@@ -388,19 +388,26 @@ func transposed(n int) runner {
 
 func (c *converter) transposedKernel(l *layer, v convolution, in int64) (tensor.Tensor, error) {
 	n := len(v.Kernel)
-	if l.cfg.text("dim_ordering") == "th" {
-		t, err := c.weight(l, "kernel", append([]int64{in, v.filters}, v.Kernel...)...)
-		if err == nil && c.source.theano {
+	if l.Cfg.Text("dim_ordering") == "th" {
+		t, err := c.weight(l, "kernel", append([]int64{v.filters, in}, v.Kernel...)...)
+		if err != nil {
+			return t, err
+		}
+		perm := []int{1, 0}
+		for i := range n {
+			perm = append(perm, i+2)
+		}
+		if t = tensor.Permute(t, perm...); c.theano {
 			t = turned(t)
 		}
-		return t, err
+		return t, nil
 	}
 	t, err := c.weight(l, "kernel", append(slices.Clone(v.Kernel), v.filters, in)...)
 	if err != nil {
 		return t, err
 	}
 	t = tensor.Permute(t, outFirst(n)...)
-	if c.source.theano {
+	if c.theano {
 		t = turned(t)
 	}
 	return t, nil

@@ -3,21 +3,33 @@ package keras
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/format/kerasfile"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
+// maxRuns bounds the runs of all layers of a network.
+const maxRuns = 100_000
+
 // converter makes a graph of layers.
 type converter struct {
 	source *source
-	ctx    context.Context //nolint:containedctx // one conversion is one call
-	b      *build.Builder
-	open   bool // sizes of pictures are left open
+	kinds  map[string]*kind
+
+	activations map[string]activation
+	ctx         context.Context //nolint:containedctx // one conversion is one call
+	b           *build.Builder
+	open        bool // sizes of pictures are left open
+
+	pictures string // the order of axes of the first layer that names one
+	theano   bool   // the backend whose convolutions turn their kernels
+
 	shapes map[string][]int64
 
 	needsSize   bool // some layer needs a size that was left open
@@ -79,14 +91,14 @@ func (in call) bad() bool {
 	return slices.ContainsFunc(in.tensors(), isBad)
 }
 
-func (l *layer) where() string { return fmt.Sprintf("layer %.200s (%s)", l.path, l.kind) }
+func where(l *layer) string { return fmt.Sprintf("layer %.200s (%s)", l.Path, l.Kind) }
 
 func (c *converter) refuse(l *layer, format string, args ...any) error {
-	return stoa.Errorf(stoa.Unsupported, "%s: %s: %s", c.source.file, l.where(), fmt.Sprintf(format, args...))
+	return stoa.Errorf(stoa.Unsupported, "%s: %s: %s", c.source.File, where(l), fmt.Sprintf(format, args...))
 }
 
 func (c *converter) invalid(l *layer, format string, args ...any) error {
-	return stoa.Errorf(stoa.Invalid, "%s: %s: %s", c.source.file, l.where(), fmt.Sprintf(format, args...))
+	return stoa.Errorf(stoa.Invalid, "%s: %s: %s", c.source.File, where(l), fmt.Sprintf(format, args...))
 }
 
 // sizeNeeded is the error of a layer that must know a size.
@@ -100,8 +112,8 @@ func (c *converter) note(format string, args ...any) { c.notes[fmt.Sprintf(forma
 // run makes the nodes of a layer. What is not supported is collected, and what
 // depends on it is left out.
 func (c *converter) run(l *layer, in call) (value, error) {
-	if c.runs++; c.runs > maxLayers {
-		return value{}, stoa.Errorf(stoa.TooLarge, "%s: its layers are called over %d times", c.source.file, maxLayers)
+	if c.runs++; c.runs > maxRuns {
+		return value{}, stoa.Errorf(stoa.TooLarge, "%s: its layers are called over %d times", c.source.File, maxRuns)
 	}
 	if err := c.ctx.Err(); err != nil {
 		return value{}, stoa.AsError(err)
@@ -117,8 +129,8 @@ func (c *converter) run(l *layer, in call) (value, error) {
 		return out, nil
 	}
 	e := stoa.AsError(err)
-	if !strings.HasPrefix(e.Msg, c.source.file) {
-		err = stoa.Wrap(stoa.KindOf(err), err, "%s: %s: %s", c.source.file, l.where(), e.Msg)
+	if !strings.HasPrefix(e.Msg, c.source.File) {
+		err = stoa.Wrap(stoa.KindOf(err), err, "%s: %s: %s", c.source.File, where(l), e.Msg)
 	}
 	if e.Kind == stoa.Unsupported && c.b.Err() == nil {
 		c.unsupported = append(c.unsupported, stoa.AsError(err).Msg)
@@ -128,19 +140,23 @@ func (c *converter) run(l *layer, in call) (value, error) {
 }
 
 func (c *converter) apply(l *layer, in call) (value, error) {
+	in = c.withMask(l, in)
+	def := c.kinds[l.Kind]
 	switch {
-	case l.model != nil && l.model.sequential:
+	case l.Model != nil && l.Model.Sequential:
 		return c.sequential(l, in)
-	case l.model != nil:
+	case l.Model != nil:
 		return c.functional(l, in)
-	case l.def == nil:
+	case def == nil:
 		return value{}, c.refuse(l, "it is not supported")
 	}
 	if err := c.checkKwargs(l, in); err != nil {
 		return value{}, err
 	}
-	out, err := l.def.run(c, l, in)
-	if err == nil && l.def.masks == passed && out.isTensor() && out.mask == "" {
+	before := c.b.From(l.Kind)
+	out, err := def.run(c, l, in)
+	c.b.From(before)
+	if err == nil && def.masks == passed && out.isTensor() && out.mask == "" {
 		if ts := in.tensors(); len(ts) > 0 {
 			out.mask = ts[0].mask
 		}
@@ -148,15 +164,30 @@ func (c *converter) apply(l *layer, in call) (value, error) {
 	return out, err
 }
 
+// withMask makes a mask that a call names, as Keras 3 writes it, that of the
+// tensor. A softmax over all axes has one of its own kind.
+func (c *converter) withMask(l *layer, in call) call {
+	m := in.kwargs["mask"]
+	if !m.isTensor() || len(in.args) == 0 || !in.args[0].isTensor() || l.Kind == "Softmax" {
+		return in
+	}
+	in.kwargs = maps.Clone(in.kwargs)
+	delete(in.kwargs, "mask")
+	in.args = slices.Clone(in.args)
+	in.args[0].mask = c.cast(l, m.name, tensor.Bool)
+	return in
+}
+
 // checkKwargs refuses arguments of a call that change what the layer computes
 // and are not known.
 func (c *converter) checkKwargs(l *layer, in call) error {
-	known := strings.Fields(l.def.kwargs)
+	def := c.kinds[l.Kind]
+	known := strings.Fields(def.kwargs)
 	for name, v := range in.kwargs {
 		switch {
 		case slices.Contains(known, name), name == "name":
 		case !v.isTensor() && v.list == nil && (v.konst == nil || v.konst == false):
-		case name == "training" && !l.def.training:
+		case name == "training" && (!def.training || c.source.Era() == 3): // Keras 3 puts its own in place
 		default:
 			return c.refuse(l, "its call has the argument %.50q, which is not supported", name)
 		}
@@ -171,8 +202,8 @@ func (c *converter) sequential(l *layer, in call) (value, error) {
 		return value{}, c.invalid(l, "it is called with nothing")
 	}
 	at := ts[0]
-	for i, k := range l.model.layers {
-		if k.kind == "InputLayer" && i == 0 {
+	for i, k := range l.Model.Layers {
+		if k.Kind == "InputLayer" && i == 0 {
 			continue
 		}
 		var err error
@@ -196,14 +227,14 @@ type graphRun struct {
 func (c *converter) functional(l *layer, in call) (value, error) {
 	g := &graphRun{c: c, l: l, ins: map[string]value{}, done: map[string][]value{}, busy: map[string]bool{}}
 	ts := in.tensors()
-	if len(ts) != len(l.model.ins) {
-		return value{}, c.invalid(l, "it is called with %d tensors and takes %d", len(ts), len(l.model.ins))
+	if len(ts) != len(l.Model.Ins) {
+		return value{}, c.invalid(l, "it is called with %d tensors and takes %d", len(ts), len(l.Model.Ins))
 	}
-	for i, r := range l.model.ins {
-		g.ins[r.layer] = ts[i]
+	for i, r := range l.Model.Ins {
+		g.ins[r.Layer] = ts[i]
 	}
 	var out value
-	for _, r := range l.model.outs {
+	for _, r := range l.Model.Outs {
 		v, err := g.get(r, 0)
 		if err != nil {
 			return value{}, err
@@ -218,25 +249,25 @@ func (c *converter) functional(l *layer, in call) (value, error) {
 
 // get gives what a call of a layer made, running it where it was not run yet.
 func (g *graphRun) get(r ref, depth int) (value, error) {
-	k := g.l.model.byName[r.layer]
+	k := g.l.Model.ByName[r.Layer]
 	if k == nil {
-		return value{}, g.c.invalid(g.l, "it refers to a layer %.100q that it does not have", r.layer)
+		return value{}, g.c.invalid(g.l, "it refers to a layer %.100q that it does not have", r.Layer)
 	}
-	if v, ok := g.ins[r.layer]; ok {
+	if v, ok := g.ins[r.Layer]; ok {
 		return v, nil
 	}
-	key := fmt.Sprint(r.call, " ", r.layer)
+	key := fmt.Sprint(r.Call, " ", r.Layer)
 	outs, ok := g.done[key]
 	if !ok {
-		if g.busy[key] || depth > maxLayers {
+		if g.busy[key] || depth > maxRuns {
 			return value{}, g.c.invalid(k, "it depends on itself")
 		}
 		g.busy[key] = true
-		n := r.call - k.offset
-		if n < 0 || n >= len(k.calls) {
-			return value{}, g.c.invalid(k, "its call %d is used, and the model has %d calls of it", r.call, len(k.calls))
+		n := r.Call - k.Offset
+		if n < 0 || n >= len(k.Calls) {
+			return value{}, g.c.invalid(k, "its call %d is used, and the model has %d calls of it", r.Call, len(k.Calls))
 		}
-		in, err := g.arguments(k.calls[n], depth)
+		in, err := g.arguments(k.Calls[n], depth)
 		if err != nil {
 			return value{}, err
 		}
@@ -250,22 +281,22 @@ func (g *graphRun) get(r ref, depth int) (value, error) {
 	if len(outs) == 1 && outs[0].bad {
 		return outs[0], nil
 	}
-	if r.tensor >= len(outs) {
-		return value{}, g.c.invalid(k, "its tensor %d is used, and it gives %d", r.tensor, len(outs))
+	if r.Tensor >= len(outs) {
+		return value{}, g.c.invalid(k, "its tensor %d is used, and it gives %d", r.Tensor, len(outs))
 	}
-	return outs[r.tensor], nil
+	return outs[r.Tensor], nil
 }
 
-func (g *graphRun) arguments(site callSite, depth int) (call, error) {
+func (g *graphRun) arguments(site kerasfile.CallSite, depth int) (call, error) {
 	in := call{kwargs: map[string]value{}}
-	for _, a := range site.args {
+	for _, a := range site.Args {
 		v, err := g.resolve(a, depth)
 		if err != nil {
 			return in, err
 		}
 		in.args = append(in.args, v)
 	}
-	for n, a := range site.kwargs {
+	for n, a := range site.Kwargs {
 		v, err := g.resolve(a, depth)
 		if err != nil {
 			return in, err
@@ -298,7 +329,7 @@ func (g *graphRun) resolve(a any, depth int) (value, error) {
 			return value{konst: a}, nil
 		}
 		var out value
-		for _, k := range sortedKeys(a) {
+		for _, k := range slices.Sorted(maps.Keys(a)) {
 			v, err := g.resolve(a[k], depth+1)
 			if err != nil {
 				return value{}, err
@@ -312,30 +343,21 @@ func (g *graphRun) resolve(a any, depth int) (value, error) {
 
 func hasRef(v any) bool {
 	found := false
-	eachRef(v, func(ref) { found = true })
+	kerasfile.EachRef(v, func(ref) { found = true })
 	return found
-}
-
-func sortedKeys(m map[string]any) []string {
-	var out []string
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
 }
 
 // The helpers that layers use to make nodes.
 
 func (c *converter) op(l *layer, op, x string, attrs ...onnx.Attribute) string {
-	return c.b.Op(l.path, op, []string{x}, attrs...)
+	return c.b.Op(l.Path, op, []string{x}, attrs...)
 }
 
 func (c *converter) op2(l *layer, op, x, y string, attrs ...onnx.Attribute) string {
-	return c.b.Op(l.path, op, []string{x, y}, attrs...)
+	return c.b.Op(l.Path, op, []string{x, y}, attrs...)
 }
 
-func (c *converter) op3(l *layer, op string, xs ...string) string { return c.b.Op(l.path, op, xs) }
+func (c *converter) op3(l *layer, op string, xs ...string) string { return c.b.Op(l.Path, op, xs) }
 
 func (c *converter) rank(x string) int { return len(c.b.Shape(x)) }
 
@@ -396,7 +418,7 @@ func (c *converter) axis(l *layer, axis int64, x string) (int, error) {
 
 // weight gives a weight, which must have a shape: -1 fits any size.
 func (c *converter) weight(l *layer, name string, shape ...int64) (tensor.Tensor, error) {
-	t, ok := l.weights[name]
+	t, ok := l.Weights[name]
 	if !ok {
 		return t, c.invalid(l, "it has no %s", name)
 	}
@@ -420,7 +442,7 @@ func (c *converter) vector(l *layer, name string, n int64) (string, error) {
 }
 
 func (c *converter) constant(l *layer, name string, t tensor.Tensor) string {
-	return c.b.Constant(l.path+"/"+name, t)
+	return c.b.Constant(l.Path+"/"+name, t)
 }
 
 // runner makes the nodes of a layer.

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/format/kerasfile"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -13,83 +14,85 @@ type entry struct {
 	name  string
 	shape []any // numbers, nil where a size is free; the first is the batch
 	dtype string
+
+	prefix string // of the names of its free sizes, where there are several inputs
 }
 
 // outputNames gives the layers that make the outputs.
-func (l *layer) outputNames() []string {
-	if l.model.sequential {
-		return []string{l.model.layers[len(l.model.layers)-1].name}
+func outputNames(l *layer) []string {
+	if l.Model.Sequential {
+		return []string{l.Model.Layers[len(l.Model.Layers)-1].Name}
 	}
 	var out []string
-	for _, r := range l.model.outs {
-		out = append(out, r.layer)
+	for _, r := range l.Model.Outs {
+		out = append(out, r.Layer)
 	}
 	return out
 }
 
 // shapeOf gives the shape that a layer's settings name for its input.
-func (l *layer) shapeOf() []any {
-	if s := asList(l.cfg.first("batch_shape", "batch_input_shape")); s != nil {
+func shapeOf(l *layer) []any {
+	if s := kerasfile.AsList(l.Cfg.First("batch_shape", "batch_input_shape")); s != nil {
 		return s
 	}
-	if s := asList(l.cfg["input_shape"]); s != nil {
+	if s := kerasfile.AsList(l.Cfg["input_shape"]); s != nil {
 		return append([]any{nil}, s...)
 	}
-	if n, ok := l.cfg["input_dim"].(float64); ok && (l.kind == "Dense" || l.kind == "MaxoutDense" || l.kind == "Highway") {
+	if n, ok := l.Cfg["input_dim"].(float64); ok && (l.Kind == "Dense" || l.Kind == "MaxoutDense" || l.Kind == "Highway") {
 		return []any{nil, n}
 	}
-	if l.kind == "Embedding" {
-		return []any{nil, l.cfg["input_length"]}
+	if l.Kind == "Embedding" {
+		return []any{nil, l.Cfg["input_length"]}
 	}
 	return nil
 }
 
-func (l *layer) dtypeOf() string {
-	if l.kind == "Embedding" && l.cfg.text("input_dtype") == "" {
+func dtypeOf(l *layer) string {
+	if l.Kind == "Embedding" && l.Cfg.Text("input_dtype") == "" {
 		return "float32"
 	}
-	if t := l.cfg.text("input_dtype"); t != "" {
+	if t := l.Cfg.Text("input_dtype"); t != "" {
 		return t
 	}
-	if l.kind == "InputLayer" {
-		if t := l.cfg.text("dtype"); t != "" {
+	if l.Kind == "InputLayer" {
+		if t := l.Cfg.Text("dtype"); t != "" {
 			return t
 		}
-		return asMap(asMap(l.cfg["dtype"])["config"]).text("name")
+		return kerasfile.AsMap(kerasfile.AsMap(l.Cfg["dtype"])["config"]).Text("name")
 	}
 	return ""
 }
 
 // entries gives what the whole model, or one that begins a sequential one, takes.
-func (l *layer) entries() []entry {
+func entries(l *layer) []entry {
 	switch {
-	case l.model == nil && l.kind == "Merge":
+	case l.Model == nil && l.Kind == "Merge":
 		var out []entry
-		for _, k := range l.subs {
-			out = append(out, k.layer.entries()...)
+		for _, k := range l.Subs {
+			out = append(out, entries(k.Layer)...)
 		}
 		return out
-	case l.model == nil:
-		return []entry{{l.name + "_input", l.shapeOf(), l.dtypeOf()}}
-	case !l.model.sequential:
+	case l.Model == nil:
+		return []entry{{name: l.Name + "_input", shape: shapeOf(l), dtype: dtypeOf(l)}}
+	case !l.Model.Sequential:
 		var out []entry
-		for _, r := range l.model.ins {
-			if k := l.model.byName[r.layer]; k != nil {
-				out = append(out, entry{k.name, k.shapeOf(), k.dtypeOf()})
+		for _, r := range l.Model.Ins {
+			if k := l.Model.ByName[r.Layer]; k != nil {
+				out = append(out, entry{name: k.Name, shape: shapeOf(k), dtype: dtypeOf(k)})
 			}
 		}
 		return out
 	}
-	first := l.model.layers[0]
-	if first.kind == "InputLayer" {
-		return []entry{{first.name, first.shapeOf(), first.dtypeOf()}}
+	first := l.Model.Layers[0]
+	if first.Kind == "InputLayer" {
+		return []entry{{name: first.Name, shape: shapeOf(first), dtype: dtypeOf(first)}}
 	}
-	out := first.entries()
-	if first.model != nil && len(out) == 1 {
-		out[0].name = first.name + "_input"
+	out := entries(first)
+	if first.Model != nil && len(out) == 1 {
+		out[0].name = first.Name + "_input"
 	}
-	for _, v := range []any{l.cfg["build_input_shape"], l.built["input_shape"]} {
-		if s := asList(v); len(out) == 1 && out[0].shape == nil && s != nil {
+	for _, v := range []any{l.Cfg["build_input_shape"], l.Built["input_shape"]} {
+		if s := kerasfile.AsList(v); len(out) == 1 && out[0].shape == nil && s != nil {
 			out[0].shape = s
 		}
 	}
@@ -98,50 +101,49 @@ func (l *layer) entries() []entry {
 
 // inputs makes the inputs of the whole model.
 func (c *converter) inputs(root *layer) ([]value, error) {
-	entries := root.entries()
+	entries := entries(root)
 	if len(entries) == 0 {
-		return nil, stoa.Errorf(stoa.Invalid, "%s: the model names no inputs", c.source.file)
+		return nil, stoa.Errorf(stoa.Invalid, "%s: the model names no inputs", c.source.File)
 	}
 	var out []value
 	for _, e := range entries {
-		name, err := c.input(root, e, len(entries) > 1)
+		if len(entries) > 1 {
+			e.prefix = e.name + "_"
+		}
+		name, err := c.input(e)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, one(name))
 	}
-	if first := root.model.layers[0]; root.model.sequential && first.kind == "Merge" {
+	if first := root.Model.Layers[0]; root.Model.Sequential && first.Kind == "Merge" {
 		return []value{{list: out}}, nil
 	}
 	return out, nil
 }
 
-func (c *converter) input(root *layer, e entry, several bool) (string, error) {
+func (c *converter) input(e entry) (string, error) {
 	shape, given := c.shapes[e.name]
 	if !given {
 		if e.shape == nil {
-			return "", stoa.Errorf(stoa.Invalid, "%s: nothing in the model tells the shape of its input %q: give it, as in --shape %s=-1,224,224,3", c.source.file, e.name, e.name)
+			return "", stoa.Errorf(stoa.Invalid, "%s: nothing in the model tells the shape of its input %q: give it, as in --shape %s=-1,224,224,3", c.source.File, e.name, e.name)
 		}
 		for _, d := range e.shape {
-			n := whole(d, -1)
+			n := kerasfile.Whole(d, -1)
 			if d != nil && n < 0 {
-				return "", stoa.Errorf(stoa.Invalid, "%s: the shape of its input %q makes no sense", c.source.file, e.name)
+				return "", stoa.Errorf(stoa.Invalid, "%s: the shape of its input %q makes no sense", c.source.File, e.name)
 			}
 			shape = append(shape, n)
 		}
 		if len(shape) > 16 {
-			return "", stoa.Errorf(stoa.Invalid, "%s: the shape of its input %q has %d sizes", c.source.file, e.name, len(shape))
+			return "", stoa.Errorf(stoa.Invalid, "%s: the shape of its input %q has %d sizes", c.source.File, e.name, len(shape))
 		}
 	}
 	t, err := c.inputType(e)
 	if err != nil {
 		return "", err
 	}
-	prefix := ""
-	if several {
-		prefix = e.name + "_"
-	}
-	spatial := c.spatialOf(root, len(shape))
+	spatial := c.spatialOf(len(shape))
 	dims := make([]onnx.Dim, len(shape))
 	for i, n := range shape {
 		at := slices.Index(spatial, i)
@@ -149,13 +151,13 @@ func (c *converter) input(root *layer, e entry, several bool) (string, error) {
 		case i == 0 && n < 0:
 			dims[i] = onnx.Named("batch")
 		case at >= 0 && (n < 0 || c.open && !given):
-			dims[i] = onnx.Named(prefix + []string{"height", "width"}[at])
+			dims[i] = onnx.Named(e.prefix + []string{"height", "width"}[at])
 			if n >= 0 {
 				c.bound[dims[i].Param] = n
 				c.note("the file names a size of %d for the %s of %s; the network takes others too", n, []string{"height", "width"}[at], e.name)
 			}
 		case n < 0:
-			dims[i] = onnx.Named(prefix + freeName(i, len(shape)))
+			dims[i] = onnx.Named(e.prefix + freeName(i, len(shape)))
 		default:
 			dims[i] = onnx.Fixed(n)
 		}
@@ -180,17 +182,17 @@ func (c *converter) inputType(e entry) (tensor.DType, error) {
 	}
 	t, ok := tensor.ParseDType(e.dtype)
 	if !ok || t == tensor.String {
-		return t, stoa.Errorf(stoa.Unsupported, "%s: its input %q is of type %.40q, which is not supported", c.source.file, e.name, e.dtype)
+		return t, stoa.Errorf(stoa.Unsupported, "%s: its input %q is of type %.40q, which is not supported", c.source.File, e.name, e.dtype)
 	}
 	return t, nil
 }
 
 // spatialOf gives the axes of height and width of an input that is a picture.
-func (c *converter) spatialOf(root *layer, rank int) []int {
+func (c *converter) spatialOf(rank int) []int {
 	if rank != 4 {
 		return nil
 	}
-	switch picturesOf(root) {
+	switch c.pictures {
 	case "channels_first", "th":
 		return []int{2, 3}
 	case "channels_last", "tf":
@@ -201,10 +203,10 @@ func (c *converter) spatialOf(root *layer, rank int) []int {
 
 // picturesOf gives the order of axes of the first layer that names one.
 func picturesOf(l *layer) string {
-	if order := l.order(); order != "" && l.kind != "Flatten" {
+	if order := order(l); order != "" && l.Kind != "Flatten" {
 		return order
 	}
-	for _, k := range l.within() {
+	for _, k := range l.Within() {
 		if o := picturesOf(k); o != "" {
 			return o
 		}
@@ -213,15 +215,19 @@ func picturesOf(l *layer) string {
 }
 
 // order gives a layer's setting for where channels lie; "" where it has none.
-func (l *layer) order() string {
-	if o := l.cfg.text("data_format"); o != "" && o != "default" {
+func order(l *layer) string {
+	if o := l.Cfg.Text("data_format"); o != "" && o != "default" {
 		return o
 	}
-	return l.cfg.text("dim_ordering")
+	return l.Cfg.Text("dim_ordering")
 }
 
-// channelsFirst tells whether channels stand before rows and columns.
-func (l *layer) channelsFirst() bool {
-	o := l.order()
+// channelsFirst tells whether channels stand before rows and columns. Keras 1 has
+// layers that do not say, and then it is as elsewhere in the model.
+func (c *converter) channelsFirst(l *layer) bool {
+	o := order(l)
+	if o == "" && c.source.Era() == 1 {
+		o = c.pictures
+	}
 	return o == "channels_first" || o == "th"
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/format/kerasfile"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 )
@@ -38,11 +39,11 @@ func (Plug) Find(files []*importer.File) []importer.Candidate {
 		if err != nil {
 			continue
 		}
-		switch form := sight(data); form {
-		case formNone:
-		case formPlan:
+		switch form := kerasfile.Sight(data); form {
+		case kerasfile.None:
+		case kerasfile.Plan:
 			plans = append(plans, f.Name)
-		case formWeights:
+		case kerasfile.Weights:
 			weights = append(weights, f.Name)
 		default:
 			out = append(out, importer.Candidate{Files: []string{f.Name}, Format: form})
@@ -92,27 +93,30 @@ func stem(name string) string {
 
 // Import makes the network of a candidate.
 func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, error) {
-	s, err := open(job)
+	t := table{allKinds(), activations()}
+	s, err := open(job, t.kinds)
 	if err != nil {
 		return nil, err
 	}
-	root, err := s.parse()
+	root, err := s.Parse()
 	if err != nil {
 		return nil, err
 	}
-	net := &importer.Network{Files: job.Candidate.Files, Format: s.format(job.Candidate.Format), Fold: true}
-	net.Layers, net.Unsupported = survey(s, root)
+	net := &importer.Network{Files: job.Candidate.Files, Format: s.Format(job.Candidate.Format), Fold: true}
+	net.Layers, net.Unsupported = t.survey(s, root)
 	if len(net.Unsupported) > 0 {
 		return net, nil
 	}
-	if net.Parameters, err = s.bind(root); err != nil {
+	if net.Parameters, err = s.Bind(root); err != nil {
 		return nil, err
 	}
 	// Sizes of pictures are left open where no layer needs them, as the
 	// network then takes others too.
-	c, err := convert(ctx, s, root, job.Options, true)
-	if err != nil && c.needsSize {
-		c, err = convert(ctx, s, root, job.Options, false)
+	c := newConverter(ctx, s, t, job.Options)
+	c.open = true
+	if err = c.convert(root); err != nil && c.needsSize {
+		c = newConverter(ctx, s, t, job.Options)
+		err = c.convert(root)
 	}
 	if err != nil {
 		return nil, err
@@ -121,41 +125,50 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	if len(net.Unsupported) > 0 {
 		return net, nil
 	}
-	net.Bind = c.bound
+	net.Bind, net.Mapped = c.bound, c.b.Mapped()
 	net.Model, err = c.b.Model()
 	return net, err
 }
 
-// convert makes the graph, with the sizes of pictures open or as declared.
-func convert(ctx context.Context, s *source, root *layer, opt importer.Options, open bool) (*converter, error) {
-	c := &converter{
-		source: s, b: build.New("keras"), ctx: ctx, open: open,
-		notes: map[string]bool{}, bound: map[string]int64{}, shapes: opt.Shapes,
+func newConverter(ctx context.Context, s *source, t table, opt importer.Options) *converter {
+	return &converter{
+		source: s, kinds: t.kinds, activations: t.activations, b: build.New("keras"), ctx: ctx, shapes: opt.Shapes,
+		notes: map[string]bool{}, bound: map[string]int64{},
+	}
+}
+
+// convert makes the graph.
+func (c *converter) convert(root *layer) error {
+	c.pictures, c.theano = picturesOf(root), c.source.Backend == "theano"
+	if c.source.Era() == 1 && c.source.Backend == "" {
+		c.theano = c.pictures == "th"
+		c.note("files of Keras 1 do not say on which backend they were trained, and kernels of Theano are turned: taken as %s's, by the order of axes (dim_ordering); if that is wrong, give the file an attribute that says it, such as backend = tensorflow, with h5py",
+			map[bool]string{true: "Theano", false: "TensorFlow"}[c.theano])
 	}
 	ins, err := c.inputs(root)
 	if err != nil {
-		return c, err
+		return err
 	}
 	outs, err := c.run(root, call{args: ins})
 	if err != nil {
-		return c, err
+		return err
 	}
 	c.outputs(root, outs)
-	if c.needsSize && open {
-		return c, stoa.Errorf(stoa.Internal, "%s: a size is needed", s.file)
+	if c.needsSize && c.open {
+		return stoa.Errorf(stoa.Internal, "%s: a size is needed", c.source.File)
 	}
-	return c, c.b.Err()
+	return c.b.Err()
 }
 
 // outputs names what the network gives after the layers that make it.
 func (c *converter) outputs(root *layer, v value) {
 	taken := map[string]bool{}
-	names := root.outputNames()
+	names := outputNames(root)
 	for i, v := range v.flat() {
 		if v.bad {
 			continue
 		}
-		base := root.name
+		base := root.Name
 		if i < len(names) {
 			base = names[i]
 		}

@@ -1,5 +1,7 @@
 package keras
 
+import "maps"
+
 // maskRule says what becomes of the mask that came with a layer's input.
 type maskRule uint8
 
@@ -15,23 +17,23 @@ type kind struct {
 	slots    func(*layer) []string
 	masks    maskRule
 	training bool // it would do something else in training
-	run      runner
+	// anySetting: its settings do not matter outside training.
+	anySetting bool
+	run        runner
 }
 
 const (
 	convFields = "filters nb_filter kernel_size filter_length nb_row nb_col kernel_dim1 kernel_dim2 kernel_dim3 strides subsample subsample_length " +
 		"padding border_mode data_format dim_ordering dilation_rate atrous_rate groups activation use_bias bias"
 	poolFields = "pool_size pool_length strides stride padding border_mode data_format dim_ordering"
-	normFields = "axis epsilon center scale momentum gamma_init beta_init"
+	normFields = "axis epsilon center scale momentum gamma_init beta_init renorm_momentum"
 )
 
 // allKinds gives all that is mapped, by class.
 func allKinds() map[string]*kind {
 	out := map[string]*kind{}
-	for _, part := range []map[string]*kind{coreKinds(), convKinds(), poolKinds(), shapeKinds(), normKinds(), mergeKinds(), recurrentKinds()} {
-		for name, k := range part {
-			out[name] = k
-		}
+	for _, part := range []map[string]*kind{coreKinds(), convKinds(), poolKinds(), shapeKinds(), normKinds(), mergeKinds(), recurrentKinds(), opKinds()} {
+		maps.Copy(out, part)
 	}
 	return out
 }
@@ -47,9 +49,15 @@ func coreKinds() map[string]*kind {
 		"ELU":             {fields: "alpha", masks: passed, run: numeric(elu)},
 		"ThresholdedReLU": {fields: "theta", masks: passed, run: numeric(thresholdedReLU)},
 		"Softmax":         {fields: "axis", kwargs: "mask", masks: passed, run: softmaxLayer},
-		"Embedding":       {fields: "output_dim mask_zero", slots: embeddingSlots, run: embedding},
+		"Embedding":       {fields: "output_dim mask_zero dropout", slots: embeddingSlots, run: embedding},
 		"Masking":         {fields: "mask_value", run: masking},
 		"Identity":        {masks: passed, run: unary(identity)},
+		"MaxoutDense":     {fields: "output_dim nb_feature bias", slots: kernelAndBias, run: numeric(maxout)},
+		"Highway":         {fields: "activation bias transform_bias", slots: highwaySlots, run: numeric(highway)},
+		"EinsumDense":     {fields: "equation output_shape activation bias_axes", slots: einsumSlots, run: numeric(einsumDense)},
+	}
+	for _, name := range randomLayers {
+		out[name] = &kind{masks: passed, training: true, anySetting: true, run: unary(dropped)}
 	}
 	for _, name := range []string{
 		"Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization",
@@ -57,6 +65,14 @@ func coreKinds() map[string]*kind {
 		out[name] = &kind{fields: "rate p noise_shape stddev sigma l1 l2 data_format dim_ordering", masks: passed, training: true, run: unary(dropped)}
 	}
 	return out
+}
+
+// randomLayers change pictures in training only. RandomCrop is none of them: it
+// cuts pictures at all times.
+var randomLayers = []string{
+	"RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness", "RandomHeight", "RandomWidth", "RandomShear", "RandomHue",
+	"RandomSaturation", "RandomSharpness", "RandomColorJitter", "RandomColorDegeneration", "RandomGrayscale", "RandomPosterization", "RandomPerspective", "RandomErasing",
+	"RandomGaussianBlur", "RandomInvert", "RandomElasticTransform", "RandAugment", "AugMix", "CutMix", "MixUp",
 }
 
 func convKinds() map[string]*kind {
@@ -101,7 +117,7 @@ func shapeKinds() map[string]*kind {
 		"Reshape":      {fields: "target_shape dims", run: unary(reshape)},
 		"Permute":      {fields: "dims", run: unary(permute)},
 		"RepeatVector": {fields: "n", run: unary(repeatVector)},
-		"Resizing":     {fields: "height width interpolation data_format", run: numeric(resizing)},
+		"Resizing":     {fields: "height width interpolation data_format fill_mode fill_value antialias", run: numeric(resizing)},
 		"CenterCrop":   {fields: "height width data_format", run: numeric(centerCrop)},
 	}
 	for i, d := range []string{"1D", "2D", "3D"} {
@@ -116,7 +132,7 @@ func shapeKinds() map[string]*kind {
 func normKinds() map[string]*kind {
 	return map[string]*kind{
 		"BatchNormalization": {fields: normFields + " mode", slots: batchNormSlots, masks: passed, training: true, run: numeric(batchNorm)},
-		"LayerNormalization": {fields: normFields + " rms_scaling", slots: scaleAndCenter, masks: passed, run: numeric(layerNorm)},
+		"LayerNormalization": {fields: normFields + " rms_scaling", slots: layerNormSlots, masks: passed, run: numeric(layerNorm)},
 		"RMSNormalization":   {fields: "axis epsilon", slots: func(*layer) []string { return []string{"scale"} }, run: numeric(rmsNorm)},
 		"GroupNormalization": {fields: normFields + " groups", slots: scaleAndCenter, masks: passed, run: numeric(groupNorm)},
 		"UnitNormalization":  {fields: "axis", masks: passed, run: numeric(unitNorm)},

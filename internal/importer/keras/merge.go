@@ -3,6 +3,7 @@ package keras
 import (
 	"slices"
 
+	"github.com/stoa-project/stoa/internal/format/kerasfile"
 	"github.com/stoa-project/stoa/internal/onnx"
 )
 
@@ -32,17 +33,23 @@ func (c *converter) merged(l *layer, in call) ([]string, error) {
 	return out, nil
 }
 
-// mergedMask is what counts in any of the inputs; all of it where one has no mask.
+// mergedMask is what counts in any of the inputs, and all of it where one has no
+// mask; before Keras 3 it is what counts in all that have one.
 func (c *converter) mergedMask(l *layer, in call) string {
-	mask := ""
-	for i, t := range in.tensors() {
+	mask, op := "", "Or"
+	old := c.source.Era() < 3
+	if old {
+		op = "And"
+	}
+	for _, t := range in.tensors() {
 		switch {
+		case t.mask == "" && old:
 		case t.mask == "":
 			return ""
-		case i == 0:
+		case mask == "":
 			mask = t.mask
 		case t.mask != mask:
-			mask = c.op2(l, "Or", mask, t.mask)
+			mask = c.op2(l, op, mask, t.mask)
 		}
 	}
 	return mask
@@ -93,15 +100,15 @@ func concatenate(c *converter, l *layer, in call) (value, error) {
 		}
 		xs = append(xs, x)
 	}
-	at := whole(l.cfg.first("axis", "concat_axis"), -1)
+	at := kerasfile.Whole(l.Cfg.First("axis", "concat_axis"), -1)
 	if v, ok := in.kwargs["axis"]; ok {
-		at = whole(v.konst, -1)
+		at = kerasfile.Whole(v.konst, -1)
 	}
 	axis, err := c.axis(l, at, xs[0])
 	if err != nil {
 		return value{}, err
 	}
-	out := one(c.b.Op(l.path, "Concat", xs, onnx.AInt("axis", int64(axis))))
+	out := one(c.b.Op(l.Path, "Concat", xs, onnx.AInt("axis", int64(axis))))
 	if !slices.ContainsFunc(ts, func(t value) bool { return t.mask != "" }) {
 		return out, nil
 	}
@@ -119,7 +126,7 @@ func (c *converter) concatMask(l *layer, ts []value, axis int, out value) (value
 			}
 			masks = append(masks, t.mask)
 		}
-		out.mask = c.b.Op(l.path, "Concat", masks, onnx.AInt("axis", 1))
+		out.mask = c.b.Op(l.Path, "Concat", masks, onnx.AInt("axis", 1))
 		return out, nil
 	}
 	for _, t := range ts {
@@ -140,7 +147,7 @@ func dot(c *converter, l *layer, in call) (value, error) {
 	if len(ts) != 2 {
 		return value{}, c.invalid(l, "it takes two tensors, and is given %d", len(ts))
 	}
-	y, err := c.dotted(l, c.float(l, ts[0].name), c.float(l, ts[1].name), ints(l.cfg.first("axes", "dot_axes"), 2, -1), l.cfg.flag("normalize", false))
+	y, err := c.dotted(l, c.float(l, ts[0].name), c.float(l, ts[1].name), kerasfile.Ints(l.Cfg.First("axes", "dot_axes"), 2, -1), l.Cfg.Flag("normalize", false))
 	return one(y), err
 }
 
@@ -199,11 +206,11 @@ func (c *converter) normalized(l *layer, x string, axis int64) string {
 
 // oldMerge is the one layer that Keras 1 has for all of this.
 func oldMerge(c *converter, l *layer, in call) (value, error) {
-	if len(l.subs) > 0 {
+	if len(l.Subs) > 0 {
 		ts := in.tensors()
 		var outs []value
-		for _, k := range l.subs {
-			n := len(k.layer.entries())
+		for _, k := range l.Subs {
+			n := len(entries(k.Layer))
 			if n > len(ts) {
 				return value{}, c.invalid(l, "it is given too few tensors")
 			}
@@ -212,9 +219,9 @@ func oldMerge(c *converter, l *layer, in call) (value, error) {
 				arg = ts[0]
 			}
 			v := arg
-			if !k.layer.isInput() {
+			if !isInput(k.Layer) {
 				var err error
-				if v, err = c.run(k.layer, call{args: []value{arg}}); err != nil {
+				if v, err = c.run(k.Layer, call{args: []value{arg}}); err != nil {
 					return value{}, err
 				}
 			}
@@ -226,7 +233,7 @@ func oldMerge(c *converter, l *layer, in call) (value, error) {
 			return value{bad: true}, nil
 		}
 	}
-	mode := l.cfg.text("mode")
+	mode := l.Cfg.Text("mode")
 	switch mode {
 	case "sum":
 		return elementwise("Add")(c, l, in)
@@ -244,7 +251,7 @@ func oldMerge(c *converter, l *layer, in call) (value, error) {
 	return value{}, c.refuse(l, "mode %.40q is not supported", mode)
 }
 
-func (l *layer) isInput() bool { return l.kind == "InputLayer" }
+func isInput(l *layer) bool { return l.Kind == "InputLayer" }
 
 // oldDot has its axes as one number, two, or two lists of one.
 func (c *converter) oldDot(l *layer, in call) (value, error) {
@@ -253,18 +260,18 @@ func (c *converter) oldDot(l *layer, in call) (value, error) {
 		return value{}, c.invalid(l, "it takes two tensors, and is given %d", len(ts))
 	}
 	var at []int64
-	for _, e := range asList(l.cfg["dot_axes"]) {
-		one := ints(e, 1, -1)
+	for _, e := range kerasfile.AsList(l.Cfg["dot_axes"]) {
+		one := kerasfile.Ints(e, 1, -1)
 		if len(one) != 1 {
 			return value{}, c.refuse(l, "only one axis of each tensor is supported")
 		}
 		at = append(at, one[0])
 	}
 	if at == nil {
-		at = ints(l.cfg["dot_axes"], 2, -1)
+		at = kerasfile.Ints(l.Cfg["dot_axes"], 2, -1)
 	}
-	y, err := c.dotted(l, c.float(l, ts[0].name), c.float(l, ts[1].name), at, l.cfg.text("mode") == "cos")
-	if err == nil && l.cfg.text("mode") == "cos" && c.rank(y) == 2 {
+	y, err := c.dotted(l, c.float(l, ts[0].name), c.float(l, ts[1].name), at, l.Cfg.Text("mode") == "cos")
+	if err == nil && l.Cfg.Text("mode") == "cos" && c.rank(y) == 2 {
 		y = c.op2(l, "Unsqueeze", y, c.b.Ints(1)) // Keras 1 keeps an axis here
 	}
 	return one(y), err

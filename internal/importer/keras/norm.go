@@ -4,16 +4,17 @@ import (
 	"math"
 	"slices"
 
+	"github.com/stoa-project/stoa/internal/format/kerasfile"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
 func scaleAndCenter(l *layer) []string {
 	var out []string
-	if l.cfg.flag("scale", true) {
+	if l.Cfg.Flag("scale", true) {
 		out = append(out, "gamma")
 	}
-	if l.cfg.flag("center", true) {
+	if l.Cfg.Flag("center", true) {
 		out = append(out, "beta")
 	}
 	return out
@@ -25,7 +26,7 @@ func batchNormSlots(l *layer) []string {
 
 // filled gives a weight of n numbers, or n times the same where there is none.
 func (c *converter) filled(l *layer, name string, n int64, otherwise float32) (string, error) {
-	if _, ok := l.weights[name]; ok {
+	if _, ok := l.Weights[name]; ok {
 		return c.vector(l, name, n)
 	}
 	if n > 1<<24 {
@@ -35,10 +36,10 @@ func (c *converter) filled(l *layer, name string, n int64, otherwise float32) (s
 }
 
 func batchNorm(c *converter, l *layer, x string) (string, error) {
-	if m := l.cfg.int("mode", 0); m != 0 {
+	if m := l.Cfg.Int("mode", 0); m != 0 {
 		return "", c.refuse(l, "mode %d is not supported: it takes statistics of the batch", m)
 	}
-	axes := ints(l.cfg["axis"], 1, -1)
+	axes := kerasfile.Ints(l.Cfg["axis"], 1, -1)
 	if len(axes) != 1 {
 		return "", c.refuse(l, "several axes are not supported")
 	}
@@ -61,10 +62,10 @@ func batchNorm(c *converter, l *layer, x string) (string, error) {
 		}
 		inputs = append(inputs, name)
 	}
-	eps := onnx.AFloat("epsilon", float32(l.cfg.num("epsilon", 1e-3)))
+	eps := onnx.AFloat("epsilon", float32(l.Cfg.Num("epsilon", 1e-3)))
 	perm, back := swapped(c.rank(x), axis)
 	inputs[0] = c.transpose(l, x, perm...)
-	return c.transpose(l, c.b.Op(l.path, "BatchNormalization", inputs, eps), back...), nil
+	return c.transpose(l, c.b.Op(l.Path, "BatchNormalization", inputs, eps), back...), nil
 }
 
 // swapped gives the order of axes in which one of them is the second, and the
@@ -84,15 +85,24 @@ func swapped(rank, axis int) (perm, back []int64) {
 	return perm, back
 }
 
-// layerNormSlots are as those of a normalisation, and none where it only scales.
+func layerNormSlots(l *layer) []string {
+	if l.Cfg.Flag("rms_scaling", false) {
+		return []string{"gamma"}
+	}
+	return scaleAndCenter(l)
+}
+
 func layerNorm(c *converter, l *layer, x string) (string, error) {
-	axes, err := c.axes(l, l.cfg["axis"], x)
+	axes, err := c.axes(l, l.Cfg["axis"], x)
 	if err != nil {
 		return "", err
 	}
-	eps := l.cfg.num("epsilon", 1e-3)
-	if l.cfg.flag("rms_scaling", false) {
-		return c.scaled(l, c.rms(l, x, axes, eps), axes, true)
+	eps := l.Cfg.Num("epsilon", 1e-3)
+	if l.Cfg.Flag("rms_scaling", false) {
+		// It divides by the deviation without subtracting the mean.
+		d := c.op2(l, "Sub", x, c.op(l, "ReduceMean", x, onnx.AInts("axes", axes...)))
+		variance := c.op(l, "ReduceMean", c.op2(l, "Mul", d, d), onnx.AInts("axes", axes...))
+		return c.scaled(l, c.op2(l, "Div", x, c.op(l, "Sqrt", c.linear(l, variance, 1, eps))), axes)
 	}
 	rank := c.rank(x)
 	trailing := int(axes[0]) == rank-len(axes)
@@ -105,32 +115,32 @@ func layerNorm(c *converter, l *layer, x string) (string, error) {
 		d := c.op2(l, "Sub", x, mean)
 		variance := c.op(l, "ReduceMean", c.op2(l, "Mul", d, d), onnx.AInts("axes", axes...))
 		y := c.op2(l, "Div", d, c.op(l, "Sqrt", c.linear(l, variance, 1, eps)))
-		return c.scaled(l, y, axes, false)
+		return c.scaled(l, y, axes)
 	}
 	size, err := tensor.Elements(shape)
 	if err != nil || size > 1<<24 {
 		return "", c.invalid(l, "its input makes no sense")
 	}
-	gamma, ok := l.weights["gamma"]
+	gamma, ok := l.Weights["gamma"]
 	if !ok {
 		gamma = tensor.Of(slices.Repeat([]float32{1}, int(size)), shape...)
 	}
 	inputs := []string{x, c.constant(l, "gamma", gamma)}
-	if beta, ok := l.weights["beta"]; ok {
+	if beta, ok := l.Weights["beta"]; ok {
 		inputs = append(inputs, c.constant(l, "beta", beta))
 	}
-	for name := range l.weights {
+	for name := range l.Weights {
 		if _, err := c.weight(l, name, shape...); err != nil {
 			return "", err
 		}
 	}
-	return c.b.Op(l.path, "LayerNormalization", inputs, onnx.AInt("axis", axes[0]), onnx.AFloat("epsilon", float32(eps))), nil
+	return c.b.Op(l.Path, "LayerNormalization", inputs, onnx.AInt("axis", axes[0]), onnx.AFloat("epsilon", float32(eps))), nil
 }
 
 // axes gives axes in order, each once.
 func (c *converter) axes(l *layer, v any, x string) ([]int64, error) {
 	var out []int64
-	for _, a := range ints(v, 1, -1) {
+	for _, a := range kerasfile.Ints(v, 1, -1) {
 		axis, err := c.axis(l, a, x)
 		if err != nil {
 			return nil, err
@@ -150,7 +160,7 @@ func (c *converter) rms(l *layer, x string, axes []int64, eps float64) string {
 }
 
 // scaled multiplies by gamma and adds beta, which lie along some axes.
-func (c *converter) scaled(l *layer, x string, axes []int64, onlyScale bool) (string, error) {
+func (c *converter) scaled(l *layer, x string, axes []int64) (string, error) {
 	shape := slices.Repeat([]int64{1}, c.rank(x))
 	var own []int64
 	for _, a := range axes {
@@ -158,7 +168,7 @@ func (c *converter) scaled(l *layer, x string, axes []int64, onlyScale bool) (st
 		own = append(own, shape[a])
 	}
 	for _, w := range []struct{ name, op string }{{"gamma", "Mul"}, {"scale", "Mul"}, {"beta", "Add"}} {
-		if _, ok := l.weights[w.name]; !ok || onlyScale && w.name == "beta" {
+		if _, ok := l.Weights[w.name]; !ok {
 			continue
 		}
 		t, err := c.weight(l, w.name, own...)
@@ -174,21 +184,21 @@ func (c *converter) scaled(l *layer, x string, axes []int64, onlyScale bool) (st
 }
 
 func rmsNorm(c *converter, l *layer, x string) (string, error) {
-	axes, err := c.axes(l, l.cfg["axis"], x)
+	axes, err := c.axes(l, l.Cfg["axis"], x)
 	if err != nil {
 		return "", err
 	}
-	return c.scaled(l, c.rms(l, x, axes, l.cfg.num("epsilon", 1e-6)), axes, true)
+	return c.scaled(l, c.rms(l, x, axes, l.Cfg.Num("epsilon", 1e-6)), axes)
 }
 
 // groupNorm normalises groups of channels of each item.
 func groupNorm(c *converter, l *layer, x string) (string, error) {
-	axis, err := c.axis(l, l.cfg.int("axis", -1), x)
+	axis, err := c.axis(l, l.Cfg.Int("axis", -1), x)
 	if err != nil {
 		return "", err
 	}
 	n := c.dim(x, axis)
-	groups := l.cfg.int("groups", 32)
+	groups := l.Cfg.Int("groups", 32)
 	if groups == -1 {
 		groups = n
 	}
@@ -201,10 +211,10 @@ func groupNorm(c *converter, l *layer, x string) (string, error) {
 	ones := c.constant(l, "ones", tensor.Of(slices.Repeat([]float32{1}, int(groups)), groups))
 	zeros := c.constant(l, "zeros", tensor.Of(make([]float32, groups), groups))
 	y = c.op2(l, "Reshape", y, c.b.Ints(0, groups, -1))
-	y = c.b.Op(l.path, "InstanceNormalization", []string{y, ones, zeros}, onnx.AFloat("epsilon", float32(l.cfg.num("epsilon", 1e-3))))
+	y = c.b.Op(l.Path, "InstanceNormalization", []string{y, ones, zeros}, onnx.AFloat("epsilon", float32(l.Cfg.Num("epsilon", 1e-3))))
 	y = c.op2(l, "Reshape", y, shape)
 	c.b.Declare(y, tensor.Float32, permuted(c.b.Shape(x), perm))
-	if y, err = c.scaled(l, y, []int64{1}, false); err != nil {
+	if y, err = c.scaled(l, y, []int64{1}); err != nil {
 		return "", err
 	}
 	return c.transpose(l, y, back...), nil
@@ -220,7 +230,7 @@ func permuted(shape []onnx.Dim, perm []int64) []onnx.Dim {
 
 // unitNorm makes the sum of squares one.
 func unitNorm(c *converter, l *layer, x string) (string, error) {
-	axes, err := c.axes(l, l.cfg["axis"], x)
+	axes, err := c.axes(l, l.Cfg["axis"], x)
 	if err != nil {
 		return "", err
 	}
@@ -237,7 +247,7 @@ func normalizationSlots(l *layer) []string {
 
 // given tells whether a Normalization has its numbers among its settings.
 func given(l *layer) bool {
-	_, ok := floats(l.cfg["mean"])
+	_, ok := kerasfile.Floats(l.Cfg["mean"])
 	return ok
 }
 
@@ -245,8 +255,8 @@ func given(l *layer) bool {
 // or has learnt, or does the opposite.
 func normalization(c *converter, l *layer, x string) (string, error) {
 	rank := c.rank(x)
-	axes, err := c.axes(l, l.cfg["axis"], x)
-	if l.cfg["axis"] == nil || len(asList(l.cfg["axis"])) == 0 && asList(l.cfg["axis"]) != nil {
+	axes, err := c.axes(l, l.Cfg["axis"], x)
+	if l.Cfg["axis"] == nil || len(kerasfile.AsList(l.Cfg["axis"])) == 0 && kerasfile.AsList(l.Cfg["axis"]) != nil {
 		axes, err = nil, nil
 	}
 	if err != nil {
@@ -270,7 +280,7 @@ func normalization(c *converter, l *layer, x string) (string, error) {
 	}
 	m := c.constant(l, "mean", tensor.Of(mean, shape...))
 	d := c.constant(l, "deviation", tensor.Of(deviation, shape...))
-	if l.cfg.flag("invert", false) {
+	if l.Cfg.Flag("invert", false) {
 		return c.op2(l, "Add", c.op2(l, "Mul", x, d), m), nil
 	}
 	return c.op2(l, "Div", c.op2(l, "Sub", x, m), d), nil
@@ -285,7 +295,7 @@ func (c *converter) statistics(l *layer, own []int64, n int) (mean, deviation []
 			t, err := c.weight(l, name, own...)
 			return tensor.As[float32](t), err
 		}
-		vs, ok := floats(l.cfg[name])
+		vs, ok := kerasfile.Floats(l.Cfg[name])
 		if !ok || len(vs) == 0 || n%len(vs) != 0 {
 			return nil, c.invalid(l, "its %s does not fit its input", name)
 		}
@@ -314,9 +324,9 @@ func rescaling(c *converter, l *layer, x string) (string, error) {
 		name, op  string
 		otherwise float64
 	}{{"scale", "Mul", 1}, {"offset", "Add", 0}} {
-		vs, ok := floats(l.cfg[s.name])
+		vs, ok := kerasfile.Floats(l.Cfg[s.name])
 		switch {
-		case l.cfg[s.name] == nil:
+		case l.Cfg[s.name] == nil:
 		case !ok || len(vs) == 0:
 			return "", c.invalid(l, "its %s is no number", s.name)
 		case len(vs) == 1 && vs[0] == s.otherwise:

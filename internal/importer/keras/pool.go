@@ -3,6 +3,7 @@ package keras
 import (
 	"slices"
 
+	"github.com/stoa-project/stoa/internal/format/kerasfile"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 )
@@ -10,11 +11,11 @@ import (
 // pool is a pooling over n spatial axes by the named operator.
 func pool(op string, n int) runner {
 	return numeric(func(c *converter, l *layer, x string) (string, error) {
-		g := l.cfg
-		w := build.Window{Kernel: ints(g.first("pool_size", "pool_length"), n, 2)}
+		g := l.Cfg
+		w := build.Window{Kernel: kerasfile.Ints(g.First("pool_size", "pool_length"), n, 2)}
 		w.Stride = w.Kernel
-		if s := g.first("strides", "stride"); s != nil {
-			w.Stride = ints(s, n, 1)
+		if s := g.First("strides", "stride"); s != nil {
+			w.Stride = kerasfile.Ints(s, n, 1)
 		}
 		for _, list := range [][]int64{w.Kernel, w.Stride} {
 			if len(list) != n || slices.Min(list) < 1 || slices.Max(list) > maxKernel {
@@ -24,15 +25,15 @@ func pool(op string, n int) runner {
 		if err := c.wantRank(l, x, n); err != nil {
 			return "", err
 		}
-		padding := g.text("padding")
+		padding := g.Text("padding")
 		if padding == "" {
-			padding = g.text("border_mode")
+			padding = g.Text("border_mode")
 		}
-		return c.spatially(l, x, l.channelsFirst(), func(x string) (string, error) {
+		return c.spatially(l, x, func(x string) (string, error) {
 			attrs := w.Attrs()
 			switch {
 			case padding == "valid" || padding == "":
-			case padding == "same" && c.source.theano:
+			case padding == "same" && c.theano:
 				return c.theanoPool(l, op, x, w)
 			case padding == "same":
 				// What lies outside counts for neither: it is below all
@@ -87,13 +88,13 @@ func globalPool(op string) runner {
 		var axes []int64
 		for i := 1; i < rank-1; i++ {
 			at := int64(i)
-			if l.channelsFirst() {
+			if c.channelsFirst(l) {
 				at++
 			}
 			axes = append(axes, at)
 		}
 		keep := int64(0)
-		if l.cfg.flag("keepdims", false) {
+		if l.Cfg.Flag("keepdims", false) {
 			keep = 1
 		}
 		if v.mask != "" && op == "ReduceMean" && rank == 3 {
@@ -107,7 +108,7 @@ func globalPool(op string) runner {
 func (c *converter) maskedMean(l *layer, x, mask string, axis int64) string {
 	weight := c.op2(l, "Unsqueeze", c.cast(l, mask, 1), c.b.Ints(3-axis))
 	none := onnx.AInt("keepdims", 0)
-	if l.cfg.flag("keepdims", false) {
+	if l.Cfg.Flag("keepdims", false) {
 		none = onnx.AInt("keepdims", 1)
 	}
 	sum := c.op2(l, "ReduceSum", c.op2(l, "Mul", x, weight), c.b.Ints(axis), none)
@@ -117,14 +118,14 @@ func (c *converter) maskedMean(l *layer, x, mask string, axis int64) string {
 // adaptivePool makes an output of a given size, whatever the input's.
 func adaptivePool(op string, n int) runner {
 	return numeric(func(c *converter, l *layer, x string) (string, error) {
-		out := ints(l.cfg["output_size"], n, 0)
+		out := kerasfile.Ints(l.Cfg["output_size"], n, 0)
 		if len(out) != n || slices.Min(out) < 1 || slices.Max(out) > 4096 {
 			return "", c.invalid(l, "its output_size makes no sense")
 		}
 		if err := c.wantRank(l, x, n); err != nil {
 			return "", err
 		}
-		return c.spatially(l, x, l.channelsFirst(), func(x string) (string, error) {
+		return c.spatially(l, x, func(x string) (string, error) {
 			for i, k := range out {
 				var err error
 				if x, err = c.adapt(l, op, x, i+2, k); err != nil {
@@ -158,5 +159,5 @@ func (c *converter) adapt(l *layer, op, x string, axis int, k int64) (string, er
 		part := c.op3(l, "Slice", x, c.b.Ints(i*n/k), c.b.Ints((i*n+n+k-1)/k), c.b.Ints(int64(axis)))
 		parts = append(parts, c.op(l, op, part, onnx.AInts("axes", int64(axis))))
 	}
-	return c.b.Op(l.path, "Concat", parts, onnx.AInt("axis", int64(axis))), nil
+	return c.b.Op(l.Path, "Concat", parts, onnx.AInt("axis", int64(axis))), nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/format/kerasfile"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/recurrent"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -14,19 +15,19 @@ const recurrentFields = "units output_dim activation inner_activation recurrent_
 	"unroll time_major implementation consume_less dropout recurrent_dropout dropout_W dropout_U reset_after unit_forget_bias zero_output_for_mask use_cudnn cell cells"
 
 // cellKind gives LSTM, GRU or SimpleRNN.
-func (l *layer) cellKind() string { return strings.TrimSuffix(l.kind, "Cell") }
+func cellKind(l *layer) string { return strings.TrimSuffix(l.Kind, "Cell") }
 
 // old tells a recurrent layer of Keras 1.
-func (l *layer) old() bool { return l.cfg["output_dim"] != nil && l.cfg["units"] == nil }
+func old(l *layer) bool { return l.Cfg["output_dim"] != nil && l.Cfg["units"] == nil }
 
 // oldGates are the gates in the order in which Keras 1 keeps their weights apart.
 func oldGates(l *layer) string {
 	switch {
-	case !l.old() || l.cfg.text("consume_less") == "gpu":
+	case !old(l) || l.Cfg.Text("consume_less") == "gpu":
 		return ""
-	case l.cellKind() == "LSTM":
+	case cellKind(l) == "LSTM":
 		return "icfo"
-	case l.cellKind() == "GRU":
+	case cellKind(l) == "GRU":
 		return "zrh"
 	}
 	return ""
@@ -84,12 +85,12 @@ func (c *converter) sequenceOf(l *layer, in call) (sequence, error) {
 	if len(ts) == 0 {
 		return sequence{}, c.invalid(l, "it is given no tensor")
 	}
-	if l.cfg.flag("time_major", false) {
+	if l.Cfg.Flag("time_major", false) {
 		return sequence{}, c.refuse(l, "time_major is not supported")
 	}
 	s := sequence{
-		x: c.float(l, ts[0].name), mask: ts[0].mask, back: l.cfg.flag("go_backwards", false),
-		zeros: l.cfg.flag("zero_output_for_mask", false), all: l.cfg.flag("return_sequences", false),
+		x: c.float(l, ts[0].name), mask: ts[0].mask, back: l.Cfg.Flag("go_backwards", false),
+		zeros: l.Cfg.Flag("zero_output_for_mask", false), all: l.Cfg.Flag("return_sequences", false),
 	}
 	for _, t := range append(ts[1:], in.kwargs["initial_state"].flat()...) {
 		s.states = append(s.states, c.float(l, t.name))
@@ -110,7 +111,7 @@ func (c *converter) sequenceOut(l *layer, s sequence, o outcome) value {
 	if s.all {
 		out = value{name: o.all, mask: s.mask}
 	}
-	if !l.cfg.flag("return_state", false) {
+	if !l.Cfg.Flag("return_state", false) {
 		return out
 	}
 	list := []value{out}
@@ -158,8 +159,8 @@ func (c *converter) cell(l *layer, s sequence) (outcome, error) {
 	if reverse {
 		attrs = append(attrs, onnx.AStr("direction", "reverse"))
 	}
-	outs := []string{l.path + "/all", l.path + "/last", l.path + "/state"}[:states+1]
-	outs = c.b.Add(&onnx.Node{Name: l.path, Op: p.op, Inputs: inputs, Outputs: outs, Attrs: attrs})
+	outs := []string{l.Path + "/all", l.Path + "/last", l.Path + "/state"}[:states+1]
+	outs = c.b.Add(&onnx.Node{Name: l.Path, Op: p.op, Inputs: inputs, Outputs: outs, Attrs: attrs})
 	result := outcome{states: states}
 	for _, out := range outs[1:] {
 		result.last = append(result.last, c.op2(l, "Squeeze", out, c.b.Ints(0)))
@@ -170,7 +171,7 @@ func (c *converter) cell(l *layer, s sequence) (outcome, error) {
 			result.all = c.flipped(l, result.all)
 		}
 		if s.mask != "" {
-			result.all = c.spread(l, result.all, o, s.zeros)
+			result.all = c.spread(l, result.all, o)
 		}
 	}
 	return result, nil
@@ -186,6 +187,7 @@ type compaction struct {
 	lengths string // how many count in each item
 	place   string // batch x steps: how many count up to and with a step
 	mask    string
+	zeros   bool // what does not count gives zeros
 }
 
 // compact brings the steps that count to the front of each item, in the order in
@@ -201,10 +203,10 @@ func (c *converter) compact(l *layer, s sequence) (string, compaction) {
 	at := c.op3(l, "Range", c.b.Int(0), number, c.b.Int(1))
 	// Those that count come first, each by its number.
 	key := c.op2(l, "Sub", c.op2(l, "Mul", counts, number), at)
-	order := c.b.Add(&onnx.Node{Name: l.path, Op: "TopK", Inputs: []string{key, steps}, Outputs: []string{l.path + "/keys", l.path + "/order"}, Attrs: []onnx.Attribute{onnx.AInt("axis", 1)}})[1]
+	order := c.b.Add(&onnx.Node{Name: l.Path, Op: "TopK", Inputs: []string{key, steps}, Outputs: []string{l.Path + "/keys", l.Path + "/order"}, Attrs: []onnx.Attribute{onnx.AInt("axis", 1)}})[1]
 	return c.gatherSteps(l, x, order), compaction{
 		lengths: c.cast(l, c.op2(l, "ReduceSum", counts, c.b.Ints(1), onnx.AInt("keepdims", 0)), tensor.Int32),
-		place:   c.op2(l, "CumSum", counts, c.b.Int(1)), mask: c.cast(l, mask, tensor.Bool),
+		place:   c.op2(l, "CumSum", counts, c.b.Int(1)), mask: c.cast(l, mask, tensor.Bool), zeros: s.zeros,
 	}
 }
 
@@ -216,11 +218,11 @@ func (c *converter) gatherSteps(l *layer, x, index string) string {
 
 // spread undoes compact on outputs: a step that does not count gives what the
 // last one gave that did, or zeros.
-func (c *converter) spread(l *layer, y string, o compaction, zeros bool) string {
+func (c *converter) spread(l *layer, y string, o compaction) string {
 	from := c.op2(l, "Max", c.op2(l, "Sub", o.place, c.b.Int(1)), c.b.Int(0))
 	y = c.gatherSteps(l, y, from)
 	some := c.op2(l, "Greater", o.place, c.b.Int(0))
-	if zeros {
+	if o.zeros {
 		some = o.mask
 	}
 	return c.op3(l, "Where", c.op2(l, "Unsqueeze", some, c.b.Ints(2)), y, c.b.Float(0))
@@ -228,8 +230,8 @@ func (c *converter) spread(l *layer, y string, o compaction, zeros bool) string 
 
 // pack brings a cell's weights into ONNX's order.
 func (c *converter) pack(l *layer, in int64) (packed, error) {
-	p := packed{op: l.cellKind()}
-	units := whole(l.cfg.first("units", "output_dim"), 0)
+	p := packed{op: cellKind(l)}
+	units := kerasfile.Whole(l.Cfg.First("units", "output_dim"), 0)
 	if in < 1 {
 		return p, c.sizeNeeded(l, "how many numbers its input has at each step")
 	}
@@ -252,7 +254,7 @@ func (c *converter) pack(l *layer, in int64) (packed, error) {
 	if p.op != "SimpleRNN" {
 		p.Packed, err = recurrent.Pack(cell)
 		if err != nil {
-			return p, stoa.Wrap(stoa.KindOf(err), err, "%s: %s", l.where(), stoa.AsError(err).Msg)
+			return p, stoa.Wrap(stoa.KindOf(err), err, "%s: %s", where(l), stoa.AsError(err).Msg)
 		}
 		return p, nil
 	}
@@ -270,7 +272,7 @@ func (c *converter) pack(l *layer, in int64) (packed, error) {
 
 // resetAfter tells a GRU whose reset gate comes after the matrix. Its bias is
 // two, one of them for the states.
-func resetAfter(l *layer) bool { return l.cfg.flag("reset_after", false) }
+func resetAfter(l *layer) bool { return l.Cfg.Flag("reset_after", false) }
 
 func (c *converter) cellWeights(l *layer, order string, in, units int64) (recurrent.Cell, error) {
 	cell := recurrent.Cell{Order: order, Layout: recurrent.Columns}
@@ -288,7 +290,7 @@ func (c *converter) cellWeights(l *layer, order string, in, units int64) (recurr
 	if !useBias(l) {
 		return cell, nil
 	}
-	if !resetAfter(l) || l.cellKind() != "GRU" {
+	if !resetAfter(l) || cellKind(l) != "GRU" {
 		cell.InputBias, err = c.weight(l, "bias", wide)
 		return cell, err
 	}
@@ -350,16 +352,16 @@ func (c *converter) cellFunctions() map[string]struct {
 	return map[string]f{
 		"tanh": {"Tanh", nil, nil}, "sigmoid": {"Sigmoid", nil, nil}, "relu": {"Relu", nil, nil}, "softsign": {"Softsign", nil, nil}, "softplus": {"Softplus", nil, nil},
 		"linear":       {"Affine", []float32{1}, []float32{0}},
-		"hard_sigmoid": {"HardSigmoid", []float32{float32(c.source.hardSlope())}, []float32{0.5}},
+		"hard_sigmoid": {"HardSigmoid", []float32{float32(c.hardSlope())}, []float32{0.5}},
 		"elu":          {"Elu", []float32{1}, nil},
 		"leaky_relu":   {"LeakyRelu", []float32{0.2}, nil},
 	}
 }
 
 func (c *converter) cellActivations(l *layer, op string) ([]onnx.Attribute, error) {
-	own := l.cfg["activation"]
+	own := l.Cfg["activation"]
 	settings := []any{own}
-	gates := l.cfg.first("recurrent_activation", "inner_activation")
+	gates := l.Cfg.First("recurrent_activation", "inner_activation")
 	switch op {
 	case "LSTM":
 		settings = []any{gates, own, own}
@@ -397,22 +399,22 @@ func cells(c *converter, l *layer, in call) (value, error) {
 	if err != nil {
 		return value{}, err
 	}
-	list := []*layer{l.sub("cell")}
+	list := []*layer{l.Sub("cell")}
 	if list[0] == nil {
 		return value{}, c.refuse(l, "its cell is not supported")
 	}
-	if list[0].kind == "StackedRNNCells" {
-		list = list[0].within()
+	if list[0].Kind == "StackedRNNCells" {
+		list = list[0].Within()
 	}
 	given := s.states
 	var result outcome
 	for i, k := range list {
-		if k.def == nil || !strings.HasSuffix(k.kind, "Cell") {
-			return value{}, c.refuse(l, "a cell of class %s is not supported", k.kind)
+		if c.kinds[k.Kind] == nil || !strings.HasSuffix(k.Kind, "Cell") {
+			return value{}, c.refuse(l, "a cell of class %s is not supported", k.Kind)
 		}
 		at := s
 		at.all, at.states = s.all || i < len(list)-1, nil
-		if n := map[string]int{"LSTM": 2}[k.cellKind()]; len(given) > 0 {
+		if n := map[string]int{"LSTM": 2}[cellKind(k)]; len(given) > 0 {
 			n = min(max(n, 1), len(given))
 			at.states, given = given[:n], given[n:]
 		}
@@ -438,8 +440,8 @@ func onlyWithin(c *converter, l *layer, _ call) (value, error) {
 
 // bidirectional runs a layer forwards and another backwards.
 func bidirectional(c *converter, l *layer, in call) (value, error) {
-	ways := []*layer{l.sub("forward_layer"), l.sub("backward_layer")}
-	if ways[0] == nil || ways[1] == nil || ways[0].def == nil || ways[1].def == nil {
+	ways := []*layer{l.Sub("forward_layer"), l.Sub("backward_layer")}
+	if ways[0] == nil || ways[1] == nil || c.kinds[ways[0].Kind] == nil || c.kinds[ways[1].Kind] == nil {
 		return value{}, c.refuse(l, "its layer is not supported")
 	}
 	ts := in.tensors()
@@ -467,14 +469,14 @@ func bidirectional(c *converter, l *layer, in call) (value, error) {
 func (c *converter) joinWays(l, forward *layer, outs [2]value) (value, error) {
 	a, b := outs[0].flat(), outs[1].flat()
 	x, y := a[0].name, b[0].name
-	if forward.cfg.flag("return_sequences", false) {
+	if forward.Cfg.Flag("return_sequences", false) {
 		y = c.flipped(l, y)
 	}
 	var joined []value
-	mode := l.cfg.text("merge_mode")
-	switch _, there := l.cfg["merge_mode"]; {
+	mode := l.Cfg.Text("merge_mode")
+	switch _, there := l.Cfg["merge_mode"]; {
 	case mode == "concat" || !there:
-		joined = []value{one(c.b.Op(l.path, "Concat", []string{x, y}, onnx.AInt("axis", -1)))}
+		joined = []value{one(c.b.Op(l.Path, "Concat", []string{x, y}, onnx.AInt("axis", -1)))}
 	case mode == "sum":
 		joined = []value{one(c.op2(l, "Add", x, y))}
 	case mode == "mul":
@@ -497,7 +499,7 @@ func (c *converter) joinWays(l, forward *layer, outs [2]value) (value, error) {
 
 // timeDistributed runs a layer on each step by itself.
 func timeDistributed(c *converter, l *layer, in call) (value, error) {
-	inner := l.sub("layer")
+	inner := l.Sub("layer")
 	if inner == nil {
 		return value{}, c.refuse(l, "its layer is not supported")
 	}
@@ -512,7 +514,7 @@ func timeDistributed(c *converter, l *layer, in call) (value, error) {
 	shape := c.op(l, "Shape", x)
 	lead := c.op3(l, "Slice", shape, c.b.Ints(0), c.b.Ints(2))
 	item := c.op3(l, "Slice", shape, c.b.Ints(2), c.b.Ints(1<<62))
-	together := c.b.Op(l.path, "Concat", []string{c.b.Ints(-1), item}, onnx.AInt("axis", 0))
+	together := c.b.Op(l.Path, "Concat", []string{c.b.Ints(-1), item}, onnx.AInt("axis", 0))
 	y, err := c.run(inner, call{args: []value{one(c.op2(l, "Reshape", x, together))}})
 	if err != nil || y.bad {
 		return y, err
@@ -521,13 +523,13 @@ func timeDistributed(c *converter, l *layer, in call) (value, error) {
 		return value{}, c.refuse(l, "a layer within that gives several tensors is not supported")
 	}
 	rest := c.op3(l, "Slice", c.op(l, "Shape", y.name), c.b.Ints(1), c.b.Ints(1<<62))
-	apart := c.b.Op(l.path, "Concat", []string{lead, rest}, onnx.AInt("axis", 0))
+	apart := c.b.Op(l.Path, "Concat", []string{lead, rest}, onnx.AInt("axis", 0))
 	return value{name: c.op2(l, "Reshape", y.name, apart), mask: v.mask}, nil
 }
 
 // wrapped is a wrapper that does nothing outside training.
 func wrapped(c *converter, l *layer, in call) (value, error) {
-	inner := l.sub("layer")
+	inner := l.Sub("layer")
 	if inner == nil {
 		return value{}, c.refuse(l, "its layer is not supported")
 	}

@@ -2,25 +2,33 @@ package keras
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/format/kerasfile"
 )
+
+// table is what is mapped: layers, and the functions among their settings.
+type table struct {
+	kinds       map[string]*kind
+	activations map[string]activation
+}
 
 // survey counts the layers and names what is not supported by their settings
 // alone, so that a person learns of all of it at once.
-func survey(s *source, root *layer) (layers map[string]int, unsupported []string) {
+func (t table) survey(s *source, root *layer) (layers map[string]int, unsupported []string) {
 	layers = map[string]int{}
 	var visit func(l *layer)
 	visit = func(l *layer) {
-		if l.model == nil {
-			layers[l.kind]++
-			for _, why := range check(s, l) {
-				unsupported = append(unsupported, fmt.Sprintf("%s: %s: %s", s.file, l.where(), why))
+		if l.Model == nil {
+			layers[l.Kind]++
+			for _, why := range t.check(l) {
+				unsupported = append(unsupported, fmt.Sprintf("%s: %s: %s", s.File, where(l), why))
 			}
 		}
-		for _, k := range l.within() {
+		for _, k := range l.Within() {
 			visit(k)
 		}
 	}
@@ -29,18 +37,19 @@ func survey(s *source, root *layer) (layers map[string]int, unsupported []string
 }
 
 // check says what of a layer's settings is not supported.
-func check(s *source, l *layer) []string {
+func (t table) check(l *layer) []string {
+	def := t.kinds[l.Kind]
 	switch {
-	case l.kind == "Lambda":
+	case l.Kind == "Lambda":
 		return []string{"its function is code of Python, which is not run: put layers that do the same in its place"}
-	case l.custom != "":
-		return []string{fmt.Sprintf("it is of a class of somebody's own (%.100s), whose code is not in the file", l.custom)}
-	case l.def == nil:
+	case l.Custom != "":
+		return []string{fmt.Sprintf("it is of a class of somebody's own (%.100s), whose code is not in the file", l.Custom)}
+	case def == nil:
 		return []string{"layers of this class are not supported"}
 	}
 	var out []string
-	for _, name := range sortedKeys(l.cfg) {
-		if why := l.setting(s, name, l.cfg[name]); why != "" {
+	for _, name := range slices.Sorted(maps.Keys(l.Cfg)) {
+		if why := t.setting(l, name, l.Cfg[name]); why != "" {
 			out = append(out, why)
 		}
 	}
@@ -48,11 +57,13 @@ func check(s *source, l *layer) []string {
 }
 
 // setting says why a setting cannot be; "" where it can.
-func (l *layer) setting(s *source, name string, v any) string {
+func (t table) setting(l *layer, name string, v any) string {
+	def := t.kinds[l.Kind]
+	read := slices.Contains(strings.Fields(def.fields), name)
 	switch name {
 	case "activation", "recurrent_activation", "inner_activation":
-		if _, ok := functionNamed(l, name); ok {
-			if err := s.knowsActivation(v); err != nil {
+		if read {
+			if err := t.knowsActivation(v); err != nil {
 				return fmt.Sprintf("its %s: %s", name, stoa.AsError(err).Msg)
 			}
 			return ""
@@ -62,21 +73,16 @@ func (l *layer) setting(s *source, name string, v any) string {
 			return "it is stateful: what it gives depends on calls before, which a service must not; save it with stateful=False"
 		}
 	case "dtype":
-		policy := asMap(v)
-		if n := policy.text("class_name"); strings.Contains(n, "Quantized") || strings.Contains(n, "Float8") {
+		policy := kerasfile.AsMap(v)
+		if n := policy.Text("class_name"); strings.Contains(n, "Quantized") || strings.Contains(n, "Float8") {
 			return fmt.Sprintf("it is quantized (%.40s), which is not supported: save the model before quantize()", n)
 		}
 		return ""
 	}
-	if harmless(name) || off(v) || slices.Contains(strings.Fields(l.def.fields), name) {
+	if def.anySetting || harmless(name) || off(v) || read {
 		return ""
 	}
 	return fmt.Sprintf("its setting %s is not known, and may change what it computes", name)
-}
-
-// functionNamed tells whether a layer has an activation of that name.
-func functionNamed(l *layer, name string) (string, bool) {
-	return name, slices.Contains(strings.Fields(l.def.fields), name)
 }
 
 // off tells whether a setting is one that does nothing.

@@ -10,7 +10,8 @@ import (
 // resize moves a Resize whose scales or sizes are constants.
 func resize(p *pass, n *onnx.Node) bool {
 	v, ok := p.only(n)
-	if !ok || n.Attr("axes") != nil || p.opset < 11 {
+	// The runtime enlarges by cubic curves in channels-first form only.
+	if !ok || n.Attr("axes") != nil || p.opset < 11 || n.Str("mode") == "cubic" {
 		return false
 	}
 	for _, i := range []int{1, 2, 3} {

@@ -1,0 +1,18 @@
+
+b
+x0Placeholder*
+_user_specified_namex0*
+dtype0*$
+shape:ÿÿÿÿÿÿÿÿÿ
+r
+AvgPoolAvgPoolx0*
+T0*
+data_formatNHWC*
+ksize
+*
+paddingVALID*
+strides
+
+&
+IdentityIdentityAvgPool*
+T0"ª

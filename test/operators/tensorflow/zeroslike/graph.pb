@@ -1,0 +1,15 @@
+
+^
+x0Placeholder*
+_user_specified_namex0*
+dtype0* 
+shape:ÿÿÿÿÿÿÿÿÿ
+#
+	ZerosLike	ZerosLikex0*
+T0
+$
+addAddV2x0	ZerosLike*
+T0
+"
+IdentityIdentityadd*
+T0"ª
