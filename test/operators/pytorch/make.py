@@ -228,7 +228,8 @@ return (torch.matmul(x, a), torch.bmm(x, a), torch.baddbmm(torch.ones(2, 3, 3), 
 """, free=False)
 code("einsums", """
 a = x.transpose(1, 2)
-return (torch.einsum("bij,bjk->bik", [x, a]), torch.einsum("bij->bji", [x]), torch.einsum("bij,bij->b", [x, x]), torch.einsum("bij, bkj", [x, x]).view(9))
+return (torch.einsum("bij,bjk->bik", [x, a]), torch.einsum("bij->bji", [x]), torch.einsum("bij,bij->b", [x, x]), torch.einsum("bij, bkj", [x, x]).view(9),
+  torch.einsum("BID,BDj->BIj", [x, a]), torch.einsum("...ij,...jk->...ik", [x, a]), torch.einsum("...i->...", [x]))
 """, free=False)
 code("distances", """
 y = x * x + 0.5
