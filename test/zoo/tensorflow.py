@@ -1,12 +1,14 @@
 """Writes a whole architecture as a SavedModel, with inputs and outputs.
 
-    python tensorflow.py NAME FOLDER
+    python tensorflow.py NAME FOLDER [--onnx]
 
 makes FOLDER/NAME.savedmodel, with in1.npz and out1.npz for one item and in3.npz
-and out3.npz for three, whose arrays have the names of the signature. It prints
-the versions. With tensorflow-cpu 2.21.0 and keras 3.15.1.
+and out3.npz for three, whose arrays have the names of the signature. With --onnx
+it also writes FOLDER/NAME.onnx, by tf2onnx. It prints the versions. With
+tensorflow-cpu 2.21.0, keras 3.15.1 and tf2onnx 1.17.0.
 """
 import os
+import subprocess
 import sys
 
 # This file's own folder would hide the packages of the same names.
@@ -90,7 +92,7 @@ def inputs_for(model, batch, rng):
     return out
 
 
-def main(name, folder):
+def main(name, folder, exported):
     keras.utils.set_random_seed(7)
     rng = np.random.default_rng(7)
     model = MODELS[name]()
@@ -108,8 +110,11 @@ def main(name, folder):
         np.savez(os.path.join(to, f"in{batch}.npz"), **arrays)
         got = serve(**{k: tf.constant(v) for k, v in arrays.items()})
         np.savez(os.path.join(to, f"out{batch}.npz"), **{k: v.numpy() for k, v in got.items()})
+    if exported:  # the framework's own way to ONNX, to race against
+        command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", to, "--output", os.path.join(folder, name + ".onnx"), "--opset", "17"]
+        subprocess.run(command, check=True, stdout=sys.stderr, cwd=folder)
     print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1], sys.argv[2], "--onnx" in sys.argv[3:])

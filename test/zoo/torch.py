@@ -147,7 +147,7 @@ def prepare(net):
 
 
 def main():
-    name, out = sys.argv[1:]
+    name, out, *more = sys.argv[1:]
     build, inputs = ARCHITECTURES[name]
     torch.manual_seed(1)
     net = prepare(build())
@@ -167,6 +167,9 @@ def main():
                 np.savez(os.path.join(folder, f"in{n}.npz"), **named)
                 result = {k: v.numpy() for k, v in flat(net(*given.values())).items()}
                 np.savez(os.path.join(folder, f"out{n}.npz"), **result)
+    if "--onnx" in more:  # the framework's own way to ONNX, to race against
+        with torch.no_grad():
+            torch.onnx.export(net, tuple(one.values()), os.path.join(out, name + ".onnx"), opset_version=17)
     print(f"PyTorch {torch.__version__.split('a')[0]}, torchvision {torchvision.__version__.split('a')[0]}")
 
 

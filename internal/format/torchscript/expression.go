@@ -214,6 +214,7 @@ func (p *parser) atom() (Expr, error) {
 		return &Lit{t.text}, p.advance()
 	case tokOp:
 		return p.bracketed()
+	default:
 	}
 	return nil, p.unexpected("where a value should stand")
 }

@@ -47,6 +47,7 @@ func (p *parser) unexpected(where string) error {
 		what = "the end of the line"
 	case tokIndent, tokDedent:
 		what = "an indentation"
+	default:
 	}
 	p.l.line = p.tok.line
 	return p.l.errorf("%s %s", what, where)
@@ -258,9 +259,10 @@ func (p *parser) param() (a Param, err error) {
 	}
 	if ok, err := p.accept("="); err != nil {
 		return a, err
-	} else if ok {
-		a.Default, err = p.expression()
+	} else if !ok {
+		return a, nil
 	}
+	a.Default, err = p.expression()
 	return a, err
 }
 

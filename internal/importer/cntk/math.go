@@ -175,6 +175,9 @@ func (c *converter) matrix(f *function, v value, at int) string {
 	if a < 0 && b < 0 {
 		b = 0 // refused by the runtime; no file of CNTK has two free dimensions here
 	}
+	if c.lead(v) == 0 && a >= 0 && b >= 0 {
+		return c.reshaped(f, v.name, a, b)
+	}
 	return c.op(f, "Reshape", []string{v.name, c.concat(append(c.zeros(v), c.b.Ints(a, b))...)})
 }
 
@@ -326,5 +329,7 @@ func (c *converter) eyeLike(f *function, in []value) (value, error) {
 	if in[0].rank+c.lead(in[0]) != 2 {
 		return in[0], c.refuse(f, "its input is no matrix")
 	}
-	return in[0].like(c.op(f, "EyeLike", []string{in[0].name}, onnx.AInt("dtype", 1))), nil
+	y := c.op(f, "EyeLike", []string{in[0].name}, onnx.AInt("dtype", 1))
+	c.b.Declare(y, tensor.Float32, c.shape(in[0]))
+	return in[0].like(y), nil
 }

@@ -52,6 +52,7 @@ type network struct {
 	functions map[string]*function
 	order     []*function // as they stand in the file
 	variables map[string]*variable
+	inputs    []*variable       // the network's, as they stand in the file
 	bound     map[string]string // what a placeholder stands for
 }
 
@@ -70,7 +71,10 @@ func parse(file string, d dict) (*network, error) {
 	}
 	for _, v := range d.list("inputs") {
 		if in, ok := v.(dict); ok {
-			n.variables[in.str("uid")] = newVariable(in)
+			v := newVariable(in)
+			if n.variables[v.uid] = v; v.kind == kindInput {
+				n.inputs = append(n.inputs, v)
+			}
 		}
 	}
 	functions := d.list("primitive_functions")

@@ -252,9 +252,12 @@ func (c *converter) oneHot(f *function, in []value) (value, error) {
 		return x, c.invalid(f, "its axis %d or its %d classes make no sense", a.index, classes)
 	}
 	axis := c.lead(x) + x.rank - int(at)
+	shape := slices.Insert(slices.Clone(c.shape(x)), axis, onnx.Fixed(classes))
 	x.name = c.op(f, "Cast", []string{x.name}, onnx.AInt("to", int64(tensor.Int64)))
 	x.rank++
-	return x.like(c.op(f, "OneHot", []string{x.name, c.b.Int(classes), c.b.Floats(0, 1)}, onnx.AInt("axis", int64(axis)))), nil
+	y := c.op(f, "OneHot", []string{x.name, c.b.Int(classes), c.b.Floats(0, 1)}, onnx.AInt("axis", int64(axis)))
+	c.b.Declare(y, tensor.Float32, shape)
+	return x.like(y), nil
 }
 
 // gather takes parts of its second input, along its first axis of C order or the

@@ -17,7 +17,7 @@ import (
 func (c *converter) exitDeps(n *flow.Node) ([]flow.Ref, error) {
 	f := n.Scope.Frame(n)
 	if f == nil || f.Cond == nil {
-		return nil, stoa.Errorf(stoa.Unsupported, "%s: node %q (%s) leads out of a loop that cannot be made out", c.model.file, n.Name, n.Op)
+		return nil, stoa.Errorf(stoa.Unsupported, "it leads out of a loop that cannot be made out")
 	}
 	var out []flow.Ref
 	for _, v := range f.Vars {
@@ -33,8 +33,12 @@ func (c *converter) exitDeps(n *flow.Node) ([]flow.Ref, error) {
 func leave(k *call) ([]value, error) {
 	f := k.Scope.Frame(k.Node)
 	l := loop{call: k, init: k.in[:len(f.Vars)], used: make([]bool, len(f.Vars))}
-	part := loopPart{scope: k.env.scope, sees: true, fixed: map[*flow.Node]value{}}
+	part := loopPart{scope: k.env.scope, fixed: map[*flow.Node]value{}}
+	k.count(f.Cond)
 	for i, v := range f.Vars {
+		for _, n := range []*flow.Node{v.Enter, v.Merge, v.Switch, v.Next} {
+			k.count(n)
+		}
 		bound := []*flow.Node{v.Merge}
 		if v.Switch != nil {
 			bound = append(bound, v.Switch)
@@ -92,7 +96,6 @@ func while(k *call) ([]value, error) {
 // loopPart is a loop's condition or its body.
 type loopPart struct {
 	scope *flow.Scope
-	sees  bool           // what is around the loop
 	vars  [][]*flow.Node // for each variable, the nodes that stand for it
 	outs  []flow.Ref
 	fixed map[*flow.Node]value
@@ -100,7 +103,10 @@ type loopPart struct {
 
 // eval evaluates the part with values for the variables.
 func (p *loopPart) eval(k *call, b *build.Builder, vars []value) ([]value, *env, error) {
-	e, err := k.within(k.env, p.scope, b, p.sees)
+	e, err := k.beside(k.env, p.scope, b)
+	if p.fixed != nil { // a frame, in the midst of the graph
+		e, err = k.within(k.env, b)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -127,7 +133,7 @@ func (p *loopPart) get(k *call, e *env) ([]value, *env, error) {
 			refs = append(refs, r)
 		}
 	}
-	got, err := k.converter.get(e, refs...)
+	got, err := k.get(e, refs...)
 	if err != nil {
 		return nil, nil, err
 	}

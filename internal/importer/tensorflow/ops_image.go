@@ -149,7 +149,7 @@ func spaceToDepth(k *call) ([]value, error) {
 }
 
 // onnxPads turns pairs, one for each axis, into all beginnings and then all ends.
-func (k *call) onnxPads() (string, error) {
+func (k *call) onnxPads() string {
 	if t, ok := k.constant(k.x(1)); ok {
 		vs := arith.Ints(t)
 		n := len(vs) / 2
@@ -157,19 +157,15 @@ func (k *call) onnxPads() (string, error) {
 		for i := range n {
 			out[i], out[n+i] = vs[2*i], vs[2*i+1]
 		}
-		return k.b.Ints(out...), nil
+		return k.b.Ints(out...)
 	}
 	turned := k.op("Transpose", []string{k.cast(k.x(1), tensor.Int64)}, onnx.AInts("perm", 1, 0))
-	return k.op("Reshape", []string{turned, k.b.Ints(-1)}), nil
+	return k.op("Reshape", []string{turned, k.b.Ints(-1)})
 }
 
 func pad(k *call) ([]value, error) {
 	return tensorOp(2, func(k *call) (string, error) {
-		pads, err := k.onnxPads()
-		if err != nil {
-			return "", err
-		}
-		in := []string{k.x(0), pads}
+		in := []string{k.x(0), k.onnxPads()}
 		switch {
 		case k.x(2) != "":
 			in = append(in, k.x(2))
@@ -184,11 +180,7 @@ func pad(k *call) ([]value, error) {
 func mirrorPad(k *call) ([]value, error) {
 	return tensorOp(2, func(k *call) (string, error) {
 		if k.Text("mode", "REFLECT") == "REFLECT" {
-			pads, err := k.onnxPads()
-			if err != nil {
-				return "", err
-			}
-			return k.last("Pad", []string{k.x(0), pads}, onnx.AStr("mode", "reflect")), nil
+			return k.last("Pad", []string{k.x(0), k.onnxPads()}, onnx.AStr("mode", "reflect")), nil
 		}
 		return k.symmetric()
 	})(k)

@@ -50,7 +50,7 @@ func (k *call) sizesFromInputs() error {
 		lists[name] = vs
 	}
 	n := *k.Node
-	n.Node = n.Node.With(lists)
+	n.Node = n.With(lists)
 	k.Node = &n
 	return nil
 }
@@ -69,8 +69,7 @@ func batchNorm(k *call) ([]value, error) {
 		return nil, k.invalid("its input is %s", onnx.DimString(k.b.Shape(x)))
 	}
 	if k.Flag("is_training", true) {
-		y, err := k.batchStatistics(x, scale, offset, eps)
-		return one(y), err
+		return one(k.batchStatistics(x, scale, offset, eps)), nil
 	}
 	y, err := k.spatial(x, rank, func(x string) (string, error) {
 		return k.op("BatchNormalization", []string{x, scale, offset, mean, variance}, onnx.AFloat("epsilon", eps)), nil
@@ -79,13 +78,13 @@ func batchNorm(k *call) ([]value, error) {
 }
 
 // batchStatistics normalises by the batch's own means and variances.
-func (k *call) batchStatistics(x, scale, offset string, eps float32) (string, error) {
+func (k *call) batchStatistics(x, scale, offset string, eps float32) string {
 	k.note("the normalisation %q is in training mode: it takes its means and variances from the pictures it is given", k.Name)
 	rank := k.rank(x)
 	axes := []int64{}
 	shape := []int64{}
 	channel := rank - 1
-	if channelsFirst(k.Node) {
+	if k.ChannelsFirst() {
 		channel = 1
 	}
 	for i := range rank {
@@ -100,7 +99,7 @@ func (k *call) batchStatistics(x, scale, offset string, eps float32) (string, er
 	variance := k.op("ReduceMean", []string{k.op2("Mul", diff, diff)}, onnx.AInts("axes", axes...))
 	std := k.op("Sqrt", []string{k.op2("Add", variance, k.like(x, float64(eps)))})
 	y := k.op2("Mul", k.op2("Div", diff, std), k.op2("Reshape", scale, k.b.Ints(shape...)))
-	return k.last("Add", []string{y, k.op2("Reshape", offset, k.b.Ints(shape...))}), nil
+	return k.last("Add", []string{y, k.op2("Reshape", offset, k.b.Ints(shape...))})
 }
 
 // oldBatchNorm is what the first graphs have: input, mean, variance, beta, gamma.

@@ -150,6 +150,17 @@ func (k *call) ownSizes(x string) ([]int64, bool) {
 	return out, open <= 1
 }
 
+// onesOf gives the axes of one element.
+func onesOf(shape []onnx.Dim) []int64 {
+	var out []int64
+	for i, d := range shape {
+		if d.Known() && d.Value == 1 {
+			out = append(out, int64(i))
+		}
+	}
+	return out
+}
+
 func squeeze(k *call) ([]value, error) {
 	return tensorOp(1, func(k *call) (string, error) {
 		axes := k.IntList("squeeze_dims")
@@ -161,11 +172,7 @@ func squeeze(k *call) ([]value, error) {
 			if err != nil {
 				return "", err
 			}
-			for i, d := range shape {
-				if d.Known() && d.Value == 1 {
-					axes = append(axes, int64(i))
-				}
-			}
+			axes = onesOf(shape)
 			if len(axes) == 0 {
 				return k.x(0), nil
 			}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stoa-project/stoa/internal/jit"
+
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/pickle"
 	"github.com/stoa-project/stoa/internal/format/torchscript"
@@ -21,7 +23,7 @@ type archive struct {
 	budget int64  // bytes that weights which are no views may still take
 
 	code map[string]*torchscript.File // by path; nil: there is none
-	made map[*weight]tensor.Tensor
+	made map[*jit.Weight]tensor.Tensor
 }
 
 // openArchive recognises an archive of PyTorch by its entries.
@@ -44,7 +46,7 @@ func openArchive(file string, data []byte) (*archive, bool, error) {
 			}
 			return &archive{
 				file: file, size: int64(len(data)), zip: z, root: root, budget: 8*int64(len(data)) + 1<<20,
-				code: map[string]*torchscript.File{}, made: map[*weight]tensor.Tensor{},
+				code: map[string]*torchscript.File{}, made: map[*jit.Weight]tensor.Tensor{},
 			}, true, nil
 		}
 	}
@@ -72,9 +74,9 @@ func (a *archive) entry(name string) ([]byte, error) {
 	return data, nil
 }
 
-// source gives the parsed code of a namespace such as "__torch__.torch.nn"; nil
+// Code gives the parsed code of a namespace such as "__torch__.torch.nn"; nil
 // where the archive has none.
-func (a *archive) source(namespace string) (*torchscript.File, error) {
+func (a *archive) Code(namespace string) (*torchscript.File, error) {
 	path := "code/" + strings.ReplaceAll(namespace, ".", "/") + ".py"
 	if f, ok := a.code[path]; ok {
 		return f, nil
@@ -93,14 +95,11 @@ func (a *archive) source(namespace string) (*torchscript.File, error) {
 	return f, nil
 }
 
-// weight is a tensor of the file: a view of a storage.
-type weight struct {
-	dtype   tensor.DType
+// part is where in a storage a tensor lies.
+type part struct {
 	storage *storage
 	offset  int64
-	size    []int64
 	stride  []int64
-	why     string // why it cannot be used; "" where it can
 }
 
 // storage is a block of numbers. Its data is nil where it was not looked for.
@@ -117,9 +116,6 @@ var storageTypes = map[string]tensor.DType{
 	"LongStorage": tensor.Int64, "IntStorage": tensor.Int32, "ShortStorage": tensor.Int16, "CharStorage": tensor.Int8,
 	"ByteStorage": tensor.Uint8, "BoolStorage": tensor.Bool,
 }
-
-// opaque is a value of the file that nothing here has a meaning for.
-type opaque struct{ class string }
 
 // unpickle reads a pickle whose storages lie in a folder of the archive; folder
 // "" leaves them where they are.
@@ -172,10 +168,10 @@ func calls() map[string]func(pickle.Tuple) (any, error) {
 		"torch._utils._rebuild_tensor":    rebuildTensor,
 		"torch.device":                    first,
 		"torch._utils._rebuild_qtensor": func(pickle.Tuple) (any, error) {
-			return &weight{why: "it is quantized"}, nil
+			return &jit.Weight{Why: "it is quantized"}, nil
 		},
 		"torch._utils._rebuild_sparse_tensor": func(pickle.Tuple) (any, error) {
-			return &weight{why: "it is sparse"}, nil
+			return &jit.Weight{Why: "it is sparse"}, nil
 		},
 	}
 	for _, name := range []string{
@@ -198,9 +194,9 @@ func rebuildTensor(args pickle.Tuple) (any, error) {
 	if !ok || !ok2 || !ok3 || !ok4 || len(size) != len(stride) || offset < 0 || len(size) > 32 {
 		return nil, stoa.Errorf(stoa.Invalid, "a tensor's storage, size or stride is none")
 	}
-	w := &weight{dtype: s.dtype, storage: s, offset: offset, size: size, stride: stride}
-	if w.dtype == tensor.Undefined {
-		w.why = fmt.Sprintf("it is of %.40s", s.name)
+	w := &jit.Weight{Dtype: s.dtype, Size: size, ID: fmt.Sprint(s.key, " ", offset, size, stride), Source: part{s, offset, stride}}
+	if w.Dtype == tensor.Undefined {
+		w.Why = fmt.Sprintf("it is of %.40s", s.name)
 	}
 	return w, nil
 }
@@ -219,8 +215,8 @@ func wholes(v any) ([]int64, bool) {
 	return out, ok
 }
 
-// array gives a weight's numbers: a view where they lie in order, else a copy.
-func (a *archive) array(w *weight) (tensor.Tensor, error) {
+// Array gives a weight's numbers: a view where they lie in order, else a copy.
+func (a *archive) Array(w *jit.Weight) (tensor.Tensor, error) {
 	if t, ok := a.made[w]; ok {
 		return t, nil
 	}
@@ -231,38 +227,42 @@ func (a *archive) array(w *weight) (tensor.Tensor, error) {
 	return t, err
 }
 
-func (a *archive) read(w *weight) (tensor.Tensor, error) {
-	if w.why != "" {
-		return tensor.Tensor{}, stoa.Errorf(stoa.Unsupported, "%s: a tensor cannot be used: %s", a.file, w.why)
+func (a *archive) read(w *jit.Weight) (tensor.Tensor, error) {
+	if w.Why != "" {
+		return tensor.Tensor{}, stoa.Errorf(stoa.Unsupported, "%s: a tensor cannot be used: %s", a.file, w.Why)
 	}
 	if a.has("byteorder") {
 		if order, err := a.entry("byteorder"); err == nil && string(order) == "big" {
 			return tensor.Tensor{}, stoa.Errorf(stoa.Unsupported, "%s: its numbers are big-endian: save it again on another machine", a.file)
 		}
 	}
-	bytes, err := tensor.Bytes(w.dtype, w.size)
+	bytes, err := tensor.Bytes(w.Dtype, w.Size)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
-	each := w.dtype.Size()
-	last, contiguous, run := w.offset, true, int64(1)
-	for i := len(w.size) - 1; i >= 0; i-- {
-		if w.size[i] > 1 {
-			if w.stride[i] > 1<<48 || w.size[i] > 1<<48 {
-				return tensor.Tensor{}, stoa.Errorf(stoa.Invalid, "%s: a tensor has a stride of %d", a.file, w.stride[i])
+	each := w.Dtype.Size()
+	v, ok := w.Source.(part)
+	if !ok {
+		return tensor.Tensor{}, stoa.Errorf(stoa.Internal, "%s: a tensor is no part of a storage", a.file)
+	}
+	last, contiguous, run := v.offset, true, int64(1)
+	for i, n := range slices.Backward(w.Size) {
+		if n > 1 {
+			if v.stride[i] > 1<<48 || n > 1<<48 {
+				return tensor.Tensor{}, stoa.Errorf(stoa.Invalid, "%s: a tensor has a stride of %d", a.file, v.stride[i])
 			}
-			contiguous = contiguous && w.stride[i] == run
-			last += (w.size[i] - 1) * w.stride[i]
+			contiguous = contiguous && v.stride[i] == run
+			last += (n - 1) * v.stride[i]
 			if last < 0 || last > 1<<50 {
 				last = 1 << 50
 			}
 		}
-		run *= w.size[i]
+		run *= n
 	}
-	if bytes > 0 && (last >= int64(len(w.storage.data))/each || w.offset > last) {
-		return tensor.Tensor{}, stoa.Errorf(stoa.Invalid, "%s: a tensor reaches beyond its storage %.40q", a.file, w.storage.key)
+	if bytes > 0 && (last >= int64(len(v.storage.data))/each || v.offset > last) {
+		return tensor.Tensor{}, stoa.Errorf(stoa.Invalid, "%s: a tensor reaches beyond its storage %.40q", a.file, v.storage.key)
 	}
-	t := tensor.Tensor{DType: w.dtype, Shape: slices.Clone(w.size)}
+	t := tensor.Tensor{DType: w.Dtype, Shape: slices.Clone(w.Size)}
 	if t.Shape == nil {
 		t.Shape = []int64{}
 	}
@@ -270,14 +270,14 @@ func (a *archive) read(w *weight) (tensor.Tensor, error) {
 	case bytes == 0:
 		t.Data = []byte{}
 	case contiguous:
-		t.Data = w.storage.data[w.offset*each : w.offset*each+bytes]
+		t.Data = v.storage.data[v.offset*each : v.offset*each+bytes]
 	default:
 		if err := a.spend(bytes); err != nil {
 			return t, err
 		}
-		t.Data = gather(w, int(bytes))
+		t.Data = gather(v, w.Dtype.Size(), w.Size, int(bytes))
 	}
-	if w.dtype == tensor.BFloat16 {
+	if w.Dtype == tensor.BFloat16 {
 		return a.widen(t)
 	}
 	return t, nil
@@ -293,20 +293,19 @@ func (a *archive) spend(bytes int64) error {
 }
 
 // gather copies elements by stride.
-func gather(w *weight, bytes int) []byte {
-	each := w.dtype.Size()
+func gather(v part, each int64, size []int64, bytes int) []byte {
 	out := make([]byte, 0, bytes)
-	index := make([]int64, len(w.size))
-	at := w.offset
+	index := make([]int64, len(size))
+	at := v.offset
 	for len(out) < bytes {
-		out = append(out, w.storage.data[at*each:(at+1)*each]...)
+		out = append(out, v.storage.data[at*each:(at+1)*each]...)
 		for i := len(index) - 1; i >= 0; i-- {
 			index[i]++
-			at += w.stride[i]
-			if index[i] < w.size[i] {
+			at += v.stride[i]
+			if index[i] < size[i] {
 				break
 			}
-			at -= w.stride[i] * w.size[i]
+			at -= v.stride[i] * size[i]
 			index[i] = 0
 		}
 	}

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/stoa-project/stoa/internal/jit"
+
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/pickle"
+	"github.com/stoa-project/stoa/internal/format/safetensors"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
@@ -20,9 +23,12 @@ func recognise(file string, data []byte) (format string, ok bool, err error) {
 	if bytes.HasPrefix(data, legacyMagic) {
 		return "torch.save before 1.6", true, legacy(file, data)
 	}
-	a, ok, err := openArchive(file, data)
-	if err != nil || !ok {
-		return "", false, nil // some other archive, or none
+	if safetensors.Is(data) {
+		return "safetensors", true, safe(file, data)
+	}
+	a := archiveIn(file, data)
+	if a == nil {
+		return "", false, nil
 	}
 	switch {
 	case a.has("archive_format"), a.has("serialized_exported_program.json"):
@@ -37,6 +43,16 @@ func recognise(file string, data []byte) (format string, ok bool, err error) {
 		return "torch.save", true, err
 	}
 	return "torch.save", true, noGraph(file, v)
+}
+
+// archiveIn gives an archive of PyTorch; nil for what is none, or so damaged that
+// nobody can tell.
+func archiveIn(file string, data []byte) *archive {
+	a, ok, err := openArchive(file, data)
+	if err != nil || !ok {
+		return nil
+	}
+	return a
 }
 
 // legacy reads the object of an old file, behind three that say how it was
@@ -59,6 +75,19 @@ func legacy(file string, data []byte) error {
 		data = data[n:]
 	}
 	return noGraph(file, v)
+}
+
+// safe says what is in a file of safetensors.
+func safe(file string, data []byte) error {
+	f, err := safetensors.Parse(data)
+	if err != nil {
+		return stoa.Errorf(stoa.KindOf(err), "%s: %s", file, stoa.AsError(err).Msg)
+	}
+	l := &lister{}
+	for _, t := range f.Tensors {
+		l.line(t.String(), t.Shape)
+	}
+	return stoa.Errorf(stoa.Unsupported, "%s: it holds weights and no graph, so that nobody can tell what to compute with them. %s\n%s", file, l.text(), advice)
 }
 
 func at(t pickle.Tuple, i int) any {
@@ -103,17 +132,17 @@ func (l *lister) walk(v any, path string, depth int) {
 		return
 	}
 	switch x := v.(type) {
-	case *weight:
+	case *jit.Weight:
 		l.add(x, path)
 	case *pickle.Dict:
 		l.pairs(x.Pairs, path, depth)
 	case *pickle.List:
 		for i, e := range x.Items {
-			l.walk(e, join(path, fmt.Sprint(i)), depth+1)
+			l.walk(e, jit.Join(path, fmt.Sprint(i)), depth+1)
 		}
 	case pickle.Tuple:
 		for i, e := range x {
-			l.walk(e, join(path, fmt.Sprint(i)), depth+1)
+			l.walk(e, jit.Join(path, fmt.Sprint(i)), depth+1)
 		}
 	case *pickle.Object:
 		l.pairs(x.Pairs, path, depth)
@@ -132,18 +161,22 @@ func (l *lister) pairs(pairs []pickle.Pair, path string, depth int) {
 			l.walk(p.Value, path, depth+1)
 		case "_metadata":
 		default:
-			l.walk(p.Value, join(path, name), depth+1)
+			l.walk(p.Value, jit.Join(path, name), depth+1)
 		}
 	}
 }
 
-func (l *lister) add(w *weight, path string) {
+func (l *lister) add(w *jit.Weight, path string) {
+	l.line(fmt.Sprintf("%.100s %s %s", path, w.Dtype, tensor.ShapeString(w.Size)), w.Size)
+}
+
+func (l *lister) line(text string, shape []int64) {
 	l.count++
-	if n, err := tensor.Elements(w.size); err == nil {
+	if n, err := tensor.Elements(shape); err == nil {
 		l.numbers += n
 	}
 	if len(l.lines) < maxListed {
-		l.lines = append(l.lines, fmt.Sprintf("    %.100s %s %s", path, w.dtype, tensor.ShapeString(w.size)))
+		l.lines = append(l.lines, "    "+text)
 	}
 }
 

@@ -7,8 +7,10 @@ package torch
 
 import (
 	"context"
-	"maps"
 	"slices"
+
+	"github.com/stoa-project/stoa/internal/jit"
+	"github.com/stoa-project/stoa/internal/jit/aten"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/importer"
@@ -25,8 +27,8 @@ func (Plug) Framework() string { return "pytorch" }
 // Operators gives the operators of PyTorch that become nodes.
 func (Plug) Operators() []string {
 	var out []string
-	for name := range allOperators() {
-		out = append(out, opName(name))
+	for name := range aten.Operators() {
+		out = append(out, jit.OpName(name))
 	}
 	slices.Sort(out)
 	return out
@@ -49,9 +51,9 @@ func (Plug) Find(files []*importer.File) []importer.Candidate {
 }
 
 // Import makes the network of an archive.
-func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, error) {
-	name := job.Candidate.Files[0]
-	f, err := job.Source.Open(name)
+func (Plug) Import(ctx context.Context, in importer.Job) (*importer.Network, error) {
+	name := in.Candidate.Files[0]
+	f, err := in.Source.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -66,25 +68,30 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	if !ok {
 		return nil, stoa.Errorf(stoa.Invalid, "%s: it is no archive of PyTorch", name)
 	}
-	done := func() error {
-		if err := ctx.Err(); err != nil {
-			return stoa.AsError(err)
-		}
-		return nil
-	}
-	p := &plan{archive: a, options: job.Options, done: done, ops: allOperators()}
-	c, err := p.find()
+	root, err := a.unpickle("data.pkl", "data")
 	if err != nil {
 		return nil, err
 	}
-	net := &importer.Network{
-		Files: []string{name}, Format: job.Candidate.Format, Layers: c.layers, Fold: true, Bind: p.bind(c),
-		Unsupported: c.unsupported, Parameters: p.parameters(c), Notes: slices.Sorted(maps.Keys(c.notes)),
+	var constants any
+	if a.has("constants.pkl") {
+		if constants, err = a.unpickle("constants.pkl", "constants"); err != nil {
+			return nil, err
+		}
 	}
-	if len(c.unsupported) > 0 {
-		return net, nil
+	r, err := jit.Convert(jit.Job{
+		File: name, Root: root, Constants: constants, Source: a, Shapes: in.Options.Shapes, Training: in.Options.Training, Ops: aten.Operators(),
+		Done: func() error {
+			if err := ctx.Err(); err != nil {
+				return stoa.AsError(err)
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, err
 	}
-	net.Mapped = c.b.Mapped()
-	net.Model, err = c.b.Model()
-	return net, err
+	return &importer.Network{
+		Model: r.Model, Files: []string{name}, Format: in.Candidate.Format, Layers: r.Layers, Mapped: r.Mapped, Unsupported: r.Unsupported,
+		Notes: r.Notes, Parameters: r.Parameters, Bind: r.Bind, Fold: true,
+	}, nil
 }

@@ -384,3 +384,67 @@ case('half', C.times(xh, C.constant(rand(3, 2).astype(np.float16)), name='y'), {
 xf = C.input_variable((2, C.FreeDimension, C.FreeDimension), name='x')
 free = C.pooling(Convolution((3, 3), 2, pad=True)(xf), C.MAX_POOLING, (2, 2), strides=(2, 2))
 case('free_size', named(free), {xf: rand(2, 2, 6, 8)})
+
+# Whole networks: a picture, a sentence, one sequence into another.
+x = picture(3, 12, 10)
+
+
+def conv_bn(size, filters, stride=1, activation=C.relu):
+    def of(x):
+        y = Convolution(size, filters, strides=stride, pad=True, activation=None, bias=False)(x)
+        y = C.batch_normalization(
+            y, C.parameter((filters,), init=rand(filters)), C.parameter((filters,), init=rand(filters)), C.constant(rand(filters)),
+            C.constant(np.abs(rand(filters)) + 0.2), running_count=C.constant(10), spatial=True, use_cudnn_engine=False)
+        return activation(y) if activation else y
+    return of
+
+
+def block(x, filters, stride):
+    y = conv_bn((3, 3), filters, 1, None)(conv_bn((3, 3), filters, stride)(x))
+    return C.relu(y + (conv_bn((1, 1), filters, stride, None)(x) if stride > 1 else x))
+
+
+y = block(block(conv_bn((3, 3), 4)(x), 4, 1), 6, 2)
+y = C.layers.AveragePooling((6, 5), strides=1)(y)
+case('net_residual', named(C.softmax(Dense(5)(Dropout(0.3)(y)))), {x: rand(2, 3, 12, 10)})
+
+words = sequence(6)
+h = Embedding(3)(words)
+h = C.splice(Recurrence(LSTM(4))(h), Recurrence(LSTM(4), go_backwards=True)(h))
+h = C.splice(Recurrence(GRU(3))(h), Recurrence(GRU(3), go_backwards=True)(h))
+both('net_tagger', named(Dense(5)(h)), words, 6)
+both('net_classifier', named(C.softmax(Dense(5)(C.sequence.last(Recurrence(LSTM(4))(Embedding(3)(words)))))), words, 6)
+both('net_window', named(C.layers.PastValueWindow(3, axis=-2)(s)[0]), s, 3)
+both('net_mean', named(C.sequence.reduce_sum(s) / C.sequence.reduce_sum(C.sequence.broadcast_as(C.constant(1), s))), s, 3)
+
+a = sequence(3, name='a', axis=C.Axis('a'))
+b = sequence(2, name='b', axis=C.Axis('b'))
+thought = Fold(LSTM(4))(a)
+decoded = C.layers.RecurrenceFrom(GRU(4))(thought, b)
+case('net_seq2seq', named(Dense(3)(decoded)), {a: rand(2, 5, 3), b: rand(2, 4, 2)}, shapes='batch')
+case('net_seq2seq_one', named(Dense(3)(decoded)), {a: rand(5, 3), b: rand(4, 2)}, shapes='one')
+
+attend, encoder, decoder = C.layers.AttentionModel(3), Recurrence(LSTM(4)), GRU(4)
+
+
+@C.Function
+def translate(a, b):
+    encoded = encoder(a)
+
+    @C.Function
+    def step(state, x):
+        return decoder(state, C.splice(x, attend(encoded, state)))
+
+    return Recurrence(step)(b)
+
+
+case('net_attention', named(translate(a, b)), {a: rand(2, 5, 3), b: rand(2, 4, 2)}, shapes='batch')
+
+# Where automatic padding and ceil_out_dim meet, and where a window would lie
+# wholly behind its input, CNTK reads what is not there.
+x = picture(2, 6, 7)
+for kind, number in [('max', C.MAX_POOLING), ('avg', C.AVG_POOLING)]:
+    for k, stride in [(3, 2), (2, 2), (2, 3)]:
+        if (k, stride) != (2, 3):
+            case('%spool_ceil_k%d_s%d' % (kind, k, stride), C.pooling(x, number, (k, k), strides=(stride, stride), ceil_out_dim=True, name='y'), {x: rand(2, 2, 6, 7)})
+        case('%spool_auto_k%d_s%d' % (kind, k, stride), C.pooling(x, number, (k, k), strides=(stride, stride), auto_padding=[True, True], name='y'), {x: rand(2, 2, 6, 7)})

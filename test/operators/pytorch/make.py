@@ -53,6 +53,16 @@ def flat(out):
     return found
 
 
+def slim(path):
+    """Leaves out which line of which source each line of code came from, half of a
+    small archive."""
+    with zipfile.ZipFile(path) as z:
+        kept = [(i.filename, z.read(i)) for i in z.infolist() if not i.filename.endswith(".debug_pkl")]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as z:
+        for name, data in kept:
+            z.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
+
+
 def write(name, module, inputs, shapes=None, traced=False, atol=None, single=None, train=False, names=None):
     """Writes a case. inputs are by the names of forward's parameters."""
     assert name not in SEEN, name
@@ -69,6 +79,7 @@ def write(name, module, inputs, shapes=None, traced=False, atol=None, single=Non
     shutil.rmtree(folder, ignore_errors=True)
     os.mkdir(folder)
     made.save(os.path.join(folder, "model.pt"))
+    slim(os.path.join(folder, "model.pt"))
     entries = {f"in/{k}": v for k, v in inputs.items()}
     if names:
         entries = {f"in/{k}": v for k, v in names.items()}
@@ -228,7 +239,8 @@ return (torch.matmul(x, a), torch.bmm(x, a), torch.baddbmm(torch.ones(2, 3, 3), 
 """, free=False)
 code("einsums", """
 a = x.transpose(1, 2)
-return (torch.einsum("bij,bjk->bik", [x, a]), torch.einsum("bij->bji", [x]), torch.einsum("bij,bij->b", [x, x]), torch.einsum("bij, bkj", [x, x]).view(9))
+return (torch.einsum("bij,bjk->bik", [x, a]), torch.einsum("bij->bji", [x]), torch.einsum("bij,bij->b", [x, x]), torch.einsum("bij, bkj", [x, x]).view(9),
+  torch.einsum("BID,BDj->BIj", [x, a]), torch.einsum("...ij,...jk->...ik", [x, a]), torch.einsum("...i->...", [x]))
 """, free=False)
 code("distances", """
 y = x * x + 0.5
@@ -770,3 +782,38 @@ class Broadcast(nn.Module):
 
 
 layer("broadcast_traced", Broadcast, (2, 3, 4), traced=True, shapes={"x": [-1, 3, 4]})
+
+
+# Rarer operators, and those that only older or newer code has.
+code("rare_math", """
+y = torch.abs(x) + 0.5
+z = torch.round(x)
+return (torch.hypot(x, y), torch.logaddexp(x, y), torch.xlogy(z, y), torch.heaviside(z, y), torch.copysign(y, x), torch.sinc(x), torch.isclose(x, y), torch.isclose(x, x * 1.000001),
+  torch.rsub(x, 2), torch._softmax(x, 1, False), torch._log_softmax(x, 2, False), torch.greater(x, y), torch.less_equal(x, y), torch.not_equal(z, x), torch.arctan(x))
+""")
+code("rare_order", """
+v, i = torch.median(x, 1)
+w, j = torch.kthvalue(x, 2, 2, True)
+a, b = torch.aminmax(x, dim=1)
+return (v, i, w, j, a, b, torch.median(x).view(1), torch.trace(x[0, :, :3]).view(1), torch.fliplr(x), torch.flipud(x), torch.rot90(x, 1, [1, 2]), torch.rot90(x, 2, [1, 2]), torch.rot90(x, 3, [0, 1]), torch.rot90(x, -1, [1, 2]),
+  torch.diff(x), torch.diff(x, 2, 1), torch._shape_as_tensor(x))
+""", free=False)
+code("rare_products", """
+a = x.transpose(1, 2)
+return (torch.addbmm(torch.ones(3, 3), x, a, beta=0.5, alpha=2.0), torch.chain_matmul(x[0], a[0], x[1]), torch.linalg.multi_dot([x[0], a[0], x[1]]), torch.cdist(x, x + 1), torch.cdist(x, x + 1, 1.0))
+""", free=False)
+code("rare_index", """
+i = torch.tensor([2, 0])
+return (torch.index_add(x, 1, i, x[:, :2]), torch.index_copy(x, 1, i, x[:, :2] * 2), torch.index_fill(x, 2, i, 5.0), torch.index_put(x, [torch.tensor([0, 0]), torch.tensor([1, 1])], torch.ones([2, 4]), True))
+""", free=False)
+code("rare_windows", """
+return (F.unfold(x, [2, 3]), F.unfold(x, [3, 2], dilation=2, padding=1, stride=2))
+""", shape=(2, 3, 6, 5))
+code("rare_grids", """
+t = x[:, 0, :2, :3]
+return (F.affine_grid(t, [x.size(0), 3, 4, 5], align_corners=False), F.affine_grid(t, [x.size(0), 3, 4, 5], align_corners=True), F.grid_sample(x, F.affine_grid(t, x.size(), align_corners=False), align_corners=False))
+""", shape=(2, 3, 4, 5))
+code("rare_pads", """
+return (torch.constant_pad_nd(x, [1, 2], 3.0), torch._C._nn.reflection_pad2d(x, [1, 2, 1, 0]), torch._C._nn.reflection_pad1d(x[:, 0], [1, 2]), torch._C._nn.reflection_pad3d(x.unsqueeze(1), [1, 1, 1, 1, 1, 1]),
+  torch._C._nn.replication_pad2d(x, [1, 2, 1, 0]), torch._C._nn.replication_pad1d(x[:, 0], [1, 2]), torch._C._nn.replication_pad3d(x.unsqueeze(1), [1, 1, 1, 1, 1, 1]))
+""", shape=(2, 3, 4, 5))

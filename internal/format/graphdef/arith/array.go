@@ -172,7 +172,7 @@ func (a arr) as(d tensor.DType) arr {
 	return out
 }
 
-func bit(b bool) int64 {
+func bit(b bool) int64 { //nolint:revive // the flag is the value
 	if b {
 		return 1
 	}

@@ -41,7 +41,7 @@ type Ref struct {
 // OpArg is the operator of a function's arguments, which are nodes here.
 const OpArg = "_Arg"
 
-// newScope ties the nodes of a graph.
+// New ties the nodes of a graph, or of a function of a library.
 func New(name string, nodes []*graphdef.Node, fn *graphdef.Function, library map[string]*graphdef.Function) (*Scope, error) {
 	s := &Scope{Name: name, ByName: make(map[string]*Node, len(nodes)), frames: map[string]*Frame{}, library: library}
 	if fn != nil {
@@ -174,7 +174,10 @@ func Through(r Ref) Ref {
 		case "Identity", "Enter", "RefEnter", "StopGradient", "Snapshot", "EnsureShape", "CheckNumerics", "ReadVariableOp":
 			r = r.Node.In[0]
 		case "IdentityN":
-			r = r.Node.Input(r.Out)
+			if r.Out >= len(r.Node.In) {
+				return r
+			}
+			r = r.Node.In[r.Out]
 		default:
 			return r
 		}

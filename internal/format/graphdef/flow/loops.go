@@ -22,6 +22,20 @@ type FrameVar struct{ Enter, Merge, Switch, Next, Exit *Node }
 
 func frameOf(n *Node) string { return n.Text("frame_name", "") }
 
+// variable reads what a Merge joins.
+func variable(merge *Node) FrameVar {
+	v := FrameVar{Merge: merge}
+	for _, in := range merge.In {
+		switch {
+		case strings.HasSuffix(in.Node.Op, "Enter"):
+			v.Enter = in.Node
+		case strings.HasSuffix(in.Node.Op, "NextIteration"):
+			v.Next = in.Node
+		}
+	}
+	return v
+}
+
 // findFrames finds the loops of the first form.
 func (s *Scope) findFrames() {
 	get := func(name string) *Frame {
@@ -39,16 +53,7 @@ func (s *Scope) findFrames() {
 			f := get(frameOf(n))
 			f.Consts = append(f.Consts, n)
 		case strings.HasSuffix(n.Op, "Merge") && len(n.In) == 2:
-			v := FrameVar{Merge: n}
-			for _, in := range n.In {
-				switch {
-				case strings.HasSuffix(in.Node.Op, "Enter"):
-					v.Enter = in.Node
-				case strings.HasSuffix(in.Node.Op, "NextIteration"):
-					v.Next = in.Node
-				}
-			}
-			if v.Enter != nil && v.Next != nil {
+			if v := variable(n); v.Enter != nil && v.Next != nil {
 				byMerge[n], frames[n] = &v, get(frameOf(v.Enter))
 				merges = append(merges, n)
 			}
