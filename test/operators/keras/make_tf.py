@@ -129,6 +129,17 @@ def tk_functions():
     return Model([x, y], [layers.Activation("linear", name=f"o{i}")(t) for i, t in enumerate(outs)])
 
 
+@case("h5")
+def tk_functions_more():
+    x, y = Input((4, 6), name="x"), Input((4, 6), name="y")
+    p = tf.abs(x) + 0.5
+    i, j = tf.cast(x, tf.int32), tf.cast(y, tf.int32)
+    both = tf.logical_or(tf.logical_and(tf.greater_equal(x, 0.1), tf.less(y, 0.5)), tf.logical_not(tf.less_equal(x, y)))
+    outs = [tf.where(both, x, y), tf.where(tf.equal(i, j), x, y), tf.where(tf.not_equal(i, 0), x, y), tf.sin(x), tf.cos(x), tf.sign(x), tf.floor(x), tf.math.erf(x), tf.nn.selu(x), tf.nn.swish(x), tf.nn.log_softmax(x), tf.identity(x), tf.convert_to_tensor(y),
+            tf.divide(x, p), tf.reduce_min(x, axis=-1), tf.reduce_prod(x, axis=1), tf.cast(tf.argmax(x, axis=1), tf.float32), tf.split(x, [1, 3], axis=1)[1]]
+    return Model([x, y], [layers.Activation("linear", name=f"o{i}")(t) for i, t in enumerate(outs)])
+
+
 @case("keras")
 def tk_masks():
     x = Input((6,), dtype="int32", name="x")
