@@ -367,7 +367,7 @@ func triple(v any) (Ref, bool) {
 	}
 	call, ok1 := list[1].(float64)
 	tensor, ok2 := list[2].(float64)
-	return Ref{name, int(call), int(tensor)}, ok1 && ok2 && call >= 0 && tensor >= 0
+	return Ref{name, int(call), int(tensor)}, ok1 && ok2 && call >= 0 && call < 1<<30 && tensor >= 0 && tensor < 1<<30
 }
 
 // readCalls reads how a layer is called.

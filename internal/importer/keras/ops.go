@@ -27,7 +27,7 @@ func opKinds() map[string]*kind {
 		return one(c.op(l, "Not", v.name)), nil
 	}}
 	for name, op := range map[string]string{
-		"Absolute": "Abs", "Abs": "Abs", "Negative": "Neg", "Exp": "Exp", "Log": "Log", "Sqrt": "Sqrt", "Sin": "Sin", "Cos": "Cos", "Tanh": "Tanh", "Sign": "Sign",
+		"Absolute": "Abs", "Negative": "Neg", "Exp": "Exp", "Log": "Log", "Sqrt": "Sqrt", "Sin": "Sin", "Cos": "Cos", "Tanh": "Tanh", "Sign": "Sign",
 		"Floor": "Floor", "Ceil": "Ceil", "Erf": "Erf", "Reciprocal": "Reciprocal",
 		"Relu": "Relu", "Sigmoid": "Sigmoid", "Softplus": "Softplus", "Softsign": "Softsign", "Selu": "Selu",
 	} {
@@ -60,7 +60,6 @@ func moreOps() map[string]*kind {
 			y, err := variance(c, l, x)
 			return c.op(l, "Sqrt", y), err
 		})},
-		"Norm":   {fields: axis + " ord", run: numeric(norm)},
 		"Argmax": {fields: axis, run: unary(arg("ArgMax"))},
 		"Argmin": {fields: axis, run: unary(arg("ArgMin"))},
 		"Square": {run: numeric(func(c *converter, l *layer, x string) (string, error) { return c.op2(l, "Mul", x, x), nil })},
@@ -99,7 +98,6 @@ func moreOps() map[string]*kind {
 		"Flip":        {fields: "axis", run: unary(flip)},
 		"Pad":         {fields: "pad_width mode", kwargs: "constant_values", run: padOp},
 		"Einsum":      {fields: "subscripts", run: einsum},
-		"Identity":    {run: unary(identity)},
 	}
 }
 
@@ -233,14 +231,6 @@ func variance(c *converter, l *layer, x string) (string, error) {
 	}
 	d := c.op2(l, "Sub", x, c.op(l, "ReduceMean", x, onnx.AInts("axes", axes...)))
 	return c.op(l, "ReduceMean", c.op2(l, "Mul", d, d), onnx.AInts("axes", axes...), onnx.AInt("keepdims", keep)), nil
-}
-
-func norm(c *converter, l *layer, x string) (string, error) {
-	if ord := l.Cfg["ord"]; ord != nil && ord != 2.0 && ord != "fro" {
-		return "", c.refuse(l, "ord %v is not supported", ord)
-	}
-	axes, keep, err := c.reductionAxes(l, x)
-	return c.op(l, "ReduceL2", x, onnx.AInts("axes", axes...), onnx.AInt("keepdims", keep)), err
 }
 
 func arg(op string) func(c *converter, l *layer, x string) (string, error) {

@@ -413,6 +413,9 @@ func cells(c *converter, l *layer, in call) (value, error) {
 	if list[0].Kind == "StackedRNNCells" {
 		list = list[0].Within()
 	}
+	if len(list) == 0 {
+		return value{}, c.invalid(l, "it has no cells")
+	}
 	given := s.states
 	var result outcome
 	for i, k := range list {

@@ -17,7 +17,6 @@ add Add x y
 subtract Subtract x y
 multiply Multiply x y
 truediv Divide x y
-divide Divide x y
 pow Power x y
 maximum Maximum x y
 minimum Minimum x y
@@ -41,7 +40,6 @@ log_softmax LogSoftmax logits axis=axis
 leaky_relu LeakyRelu features alpha=negative_slope
 gelu Gelu features approximate=approximate
 silu Silu features
-swish Silu features
 elu Elu features
 selu Selu features
 sqrt Sqrt x
@@ -92,6 +90,9 @@ func tfKinds(ops map[string]*kind) map[string]*kind {
 			continue
 		}
 		name, f := words[0], ops["ops."+words[1]]
+		if f == nil {
+			f = ops[words[1]] // a layer
+		}
 		var known []string
 		for _, w := range words[2:] {
 			arg, _, _ := strings.Cut(w, "=")

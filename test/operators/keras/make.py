@@ -19,6 +19,7 @@ import shutil
 import sys
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 from keras import Input, Model, Sequential, layers, ops
@@ -58,6 +59,34 @@ def save_arrays(path, arrays):
             info = zipfile.ZipInfo(name + ".npy", (1980, 1, 1, 0, 0, 0))
             info.compress_type = zipfile.ZIP_DEFLATED
             z.writestr(info, b.getvalue())
+
+
+def pack(path):
+    """Packs an archive, whose entries Keras only stores: most of small HDF5 files is zeros."""
+    with zipfile.ZipFile(path) as z:
+        entries = {n: z.read(n) for n in z.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z:
+        for n, data in entries.items():
+            info = zipfile.ZipInfo(n, (1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            z.writestr(info, data)
+
+
+def as_windows(path):
+    """Gives the groups of layers in an archive such names, without the names that newer versions note."""
+    with zipfile.ZipFile(path) as z:
+        entries = {n: z.read(n) for n in z.namelist()}
+    old = h5py.File(io.BytesIO(entries["model.weights.h5"]), "r")
+    out = io.BytesIO()
+    with h5py.File(out, "w") as new:
+        for n in old["layers"]:
+            group = new.create_group("_layer_checkpoint_dependencies\\" + n)
+            for k, v in old["layers"][n].get("vars", {}).items():
+                group.create_dataset("vars/" + k, data=v)
+    entries["model.weights.h5"] = out.getvalue()
+    with zipfile.ZipFile(path, "w") as z:
+        for n, data in entries.items():
+            z.writestr(zipfile.ZipInfo(n, (1980, 1, 1, 0, 0, 0)), data)
 
 
 def names_of(model):
@@ -100,6 +129,10 @@ def write(name, f, form, settings):
         model.save_weights(os.path.join(folder, "model.weights.h5"))
     else:
         model.save(os.path.join(folder, "model." + form))
+    if settings.get("windows"):
+        as_windows(os.path.join(folder, "model.keras"))
+    elif form == "keras":
+        pack(os.path.join(folder, "model.keras"))
     arrays = {"in/" + n: a for n, a in inputs.items()}
     arrays.update({"out/" + n: a for n, a in zip(names_of(model), outs)})
     save_arrays(folder + ".npz", arrays)
@@ -121,7 +154,7 @@ def dense():
     return Model([x, y], [layers.Dense(4, activation="relu", name="a")(x), layers.Dense(4, use_bias=False, name="b")(x), layers.Dense(2, activation="tanh", name="c")(y), layers.Dense(2, use_bias=False, name="d")(y)])
 
 
-@case("json")
+@case("keras")
 def activations():
     x = Input((6,), name="x")
     functions = ["linear", "relu", "relu6", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax", "softplus", "softsign", "elu", "selu", "celu", "exponential",
@@ -131,7 +164,7 @@ def activations():
         "x": np.linspace(-4, 4, 24).reshape(4, 6)}
 
 
-@case("h5")
+@case("keras")
 def activation_layers():
     x = Input((3, 4), name="x")
     return many(x, [layers.ReLU(name="relu"), layers.ReLU(max_value=1.0, name="relu_max"), layers.ReLU(negative_slope=0.1, name="relu_slope"),
@@ -141,7 +174,7 @@ def activation_layers():
                     layers.Activation("softmax", name="softmax_plain"), layers.Dense(3, activation=layers.LeakyReLU(0.3), name="dense_leaky"), layers.Identity(name="same")])
 
 
-@case("h5")
+@case("keras")
 def conv1d():
     x = Input((9, 3), name="x")
     return many(x, [layers.Conv1D(4, 3, name="valid"), layers.Conv1D(4, 4, padding="same", activation="relu", name="same"), layers.Conv1D(4, 3, strides=2, padding="same", use_bias=False, name="strided"),
@@ -169,7 +202,7 @@ def conv2d_first():
                     layers.Flatten(name="flat", **first), layers.BatchNormalization(axis=1, name="norm"), layers.GroupNormalization(2, axis=1, name="group")])
 
 
-@case("h5")
+@case("keras")
 def conv2d_open():
     """Without sizes, and with those of a declared picture left open."""
     x = Input((None, None, 3), name="x")
@@ -188,7 +221,7 @@ def conv2d_deep():
                     layers.SeparableConv2D(3, 3, depth_multiplier=2, dilation_rate=2, use_bias=False, activation="elu", name="separable_more")])
 
 
-@case("h5")
+@case("keras")
 def conv2d_back():
     x = Input((4, 5, 3), name="x")
     return many(x, [layers.Conv2DTranspose(2, 3, name="valid"), layers.Conv2DTranspose(2, 3, padding="same", name="same"), layers.Conv2DTranspose(2, 3, strides=2, name="strided"),
@@ -198,7 +231,7 @@ def conv2d_back():
                     layers.Conv2DTranspose(2, 3, dilation_rate=2, padding="same", name="dilated")])
 
 
-@case("h5")
+@case("keras")
 def conv3d():
     x = Input((4, 5, 6, 2), name="x")
     return many(x, [layers.Conv3D(3, 2, name="valid"), layers.Conv3D(3, 3, strides=2, padding="same", activation="relu", name="same"), layers.Conv3DTranspose(2, 3, strides=2, padding="same", name="back"),
@@ -214,7 +247,7 @@ def pooling():
                     layers.AdaptiveAveragePooling2D((3, 4), name="adaptive_mean"), layers.AdaptiveMaxPooling2D((3, 5), name="adaptive_max")])
 
 
-@case("h5")
+@case("keras")
 def pooling1d():
     x = Input((9, 3), name="x")
     return many(x, [layers.MaxPooling1D(name="max"), layers.MaxPooling1D(3, strides=2, padding="same", name="max_same"), layers.AveragePooling1D(3, name="mean"), layers.AveragePooling1D(2, padding="same", name="mean_same"),
@@ -222,13 +255,13 @@ def pooling1d():
                     layers.ZeroPadding1D((1, 2), name="pad"), layers.Cropping1D((1, 2), name="crop"), layers.UpSampling1D(3, name="up")])
 
 
-@case("h5")
+@case("keras")
 def pooling3d():
     x = Input((4, 5, 6, 2), name="x")
     return many(x, [layers.AdaptiveAveragePooling3D((2, 3, 2), name="adaptive_mean"), layers.AdaptiveMaxPooling3D((2, 3, 2), name="adaptive_max")])
 
 
-@case("h5")
+@case("keras")
 def shapes():
     x = Input((4, 6, 2), name="x")
     return many(x, [layers.Flatten(name="flat"), layers.Reshape((8, 6), name="reshape"), layers.Reshape((-1, 3, 2), name="reshape_free"), layers.Permute((3, 1, 2), name="permute"),
@@ -246,7 +279,7 @@ def vectors():
                     layers.SpectralNormalization(layers.Dense(3), name="spectral")])
 
 
-@case("h5")
+@case("keras")
 def dropouts():
     x = Input((5, 4), name="x")
     y = Input((5, 4, 2), name="y")
@@ -277,7 +310,7 @@ def normalization():
                     layers.Rescaling([0.5, 1, 2, 3], offset=[0, 1, 2, 3], name="rescale_each")])
 
 
-@case("h5")
+@case("keras")
 def merges():
     x, y, z = Input((3, 4), name="x"), Input((3, 4), name="y"), Input((3, 4), name="z")
     return Model([x, y, z], [layers.Add(name="add")([x, y, z]), layers.Subtract(name="sub")([x, y]), layers.Multiply(name="mul")([x, y, z]), layers.Average(name="mean")([x, y, z]), layers.Maximum(name="max")([x, y]),
@@ -304,7 +337,7 @@ def recurrent(cls, **more):
                     cls(4, go_backwards=True, return_sequences=True, name="back_all", **more), cls(4, use_bias=False, name="no_bias", **more)])
 
 
-@case("h5")
+@case("keras")
 def simple_rnn():
     return recurrent(layers.SimpleRNN)
 
@@ -342,7 +375,7 @@ def recurrent_states():
     return Model([x, h, c], [*a, *b, *d, e]), {"x": np.random.default_rng(3).normal(0, 1, (2, 6, 3))}
 
 
-@case("h5")
+@case("keras")
 def bidirectional():
     x = Input((5, 3), name="x")
     return many(x, [layers.Bidirectional(layers.LSTM(4), name="concat"), layers.Bidirectional(layers.LSTM(4, return_sequences=True), name="all"), layers.Bidirectional(layers.GRU(4, return_sequences=True), merge_mode="sum", name="sum"),
@@ -369,7 +402,7 @@ def cells():
 TOKENS = np.array([[1, 2, 3, 0, 0, 0], [0, 0, 4, 5, 6, 1], [2, 0, 3, 0, 1, 0], [1, 2, 3, 4, 5, 6]])
 
 
-@case("h5")
+@case("keras")
 def masks():
     x = Input((6,), dtype="int32", name="x")
     e = layers.Embedding(7, 3, mask_zero=True, name="e")(x)
@@ -397,7 +430,7 @@ def attention():
                              layers.AdditiveAttention(name="additive")([q, v, k]), layers.AdditiveAttention(use_scale=False, name="additive_plain")([q, v]), att(name="causal")([v, k], use_causal_mask=True)])
 
 
-@case("h5")
+@case("keras")
 def attention_masks():
     x = Input((6,), dtype="int32", name="x")
     # Multi-head layers take the mask off what they are given, so that each has its own.
@@ -416,7 +449,7 @@ def multi_head():
     return Model([q, v, k, m], out), {"m": np.random.default_rng(2).integers(0, 2, (2, 4, 5)).astype(bool) | (np.arange(5) == 2)}
 
 
-@case("h5")
+@case("keras")
 def time_distributed():
     x = Input((3, 6, 6, 2), name="x")
     inner = Sequential([layers.Conv2D(3, 3, activation="relu"), layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(4)], name="inner")
@@ -458,6 +491,12 @@ def nested_frozen():
     base.layers[1].trainable = False
     base.layers[2].trainable = False
     return Sequential([Input((6, 6, 3), name="x"), base, layers.Flatten(), layers.Dense(3, name="out")])
+
+
+@case("keras", windows=True)
+def sequential_windows():
+    """As Keras 2.14 wrote it on Windows: a group's name with a backslash in place of two groups."""
+    return Sequential([Input((8, 8, 1), name="x"), layers.Conv2D(4, 3, activation="relu"), layers.Dropout(0.25), layers.Conv2D(3, 3), layers.BatchNormalization(), layers.Flatten(), layers.Dense(5, name="out")])
 
 
 @case("keras")
@@ -505,7 +544,7 @@ def functions_shape():
                                 ops.swapaxes(x, 1, 2), ops.repeat(x, 2, axis=1), ops.tile(x, (1, 2, 1)), ops.flip(x, axis=1), ops.squeeze(ops.expand_dims(x, 1), axis=1), ops.expand_dims(y, -1), ops.transpose(x, (0, 2, 1))]))
 
 
-@case("h5")
+@case("keras")
 def einsum_dense():
     x = Input((4, 6), name="x")
     return many(x, [layers.EinsumDense("abc,cd->abd", output_shape=(None, 3), bias_axes="d", activation="relu", name="plain"), layers.EinsumDense("...x,xy->...y", output_shape=3, bias_axes="y", name="dots"), layers.EinsumDense("abc,cde->abde", output_shape=(None, 2, 3), name="heads"),
