@@ -27,30 +27,30 @@ func (c *Converter) askBlank(op string, in []Value) {
 		}
 		switch {
 		case op == "embedding" && i == 1:
-			d.DType, d.ranks, d.names = tensor.Int64, []int{2, 1, 3}, []string{"batch", "length"}
+			d.DType, d.Ranks, d.Names = tensor.Int64, []int{2, 1, 3}, []string{"batch", "length"}
 		case strings.HasPrefix(op, "conv") || op == "_convolution":
 			if n := rankOf(1); n > 0 {
-				d.ranks = []int{n}
+				d.Ranks = []int{n}
 			}
-			d.names = []string{"batch", "channels", "length"}
+			d.Names = []string{"batch", "channels", "length"}
 		case op == "matmul" && rankOf(1-i) == 2 || op == "linear" || op == "addmm":
-			d.ranks, d.names = []int{2, 3, 4}, []string{"batch", "features"}
+			d.Ranks, d.Names = []int{2, 3, 4}, []string{"batch", "features"}
 		case op == "lstm" || op == "gru" || op == "rnn_tanh" || op == "rnn_relu":
-			d.ranks, d.names = []int{3}, stepNames(in)
+			d.Ranks, d.Names = []int{3}, stepNames(in)
 		case op == "_transformer_encoder_layer_fwd" || op == "_native_multi_head_attention":
-			d.ranks = []int{3}
+			d.Ranks = []int{3}
 		case op == "layer_norm":
-			d.ranks = []int{3, 2, 4}
+			d.Ranks = []int{3, 2, 4}
 		case strings.HasSuffix(op, "_cell"):
-			d.ranks, d.names = []int{2}, []string{"batch", "features"}
+			d.Ranks, d.Names = []int{2}, []string{"batch", "features"}
 		case strings.HasSuffix(op, "1d"):
-			d.ranks, d.names = []int{3}, []string{"batch", "channels", "length"}
+			d.Ranks, d.Names = []int{3}, []string{"batch", "channels", "length"}
 		case strings.HasSuffix(op, "3d"):
-			d.ranks = []int{5}
+			d.Ranks = []int{5}
 		case strings.HasSuffix(op, "2d"), op == "pixel_shuffle":
-			d.ranks = []int{4}
+			d.Ranks = []int{4}
 		default:
-			d.ranks = c.ranksByModule()
+			d.Ranks = c.ranksByModule()
 		}
 		c.Demand(d)
 	}

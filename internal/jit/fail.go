@@ -21,11 +21,11 @@ type failure struct {
 // Demand is what the code asks of an input whose type or shape nobody told.
 type Demand struct {
 	Input int
-	ranks []int          // that it may have, the likeliest first
+	Ranks []int          // that it may have, the likeliest first
 	dims  map[int]int64  // sizes by axis
 	same  map[int]string // the names of dimensions that axes are the same as
 	DType tensor.DType   // that it must have; tensor.Undefined: any
-	names []string       // what its dimensions are
+	Names []string       // what its dimensions are
 }
 
 // Fail ends it for good.

@@ -202,7 +202,7 @@ func (c *Converter) nameOf(v any) string {
 // Use gives a tensor's name, after what happened to those that it is a part of.
 func (c *Converter) Use(t *Tensor) string {
 	if t.Blank > 0 {
-		c.Demand(Demand{Input: t.Blank - 1, ranks: c.ranksByModule()})
+		c.Demand(Demand{Input: t.Blank - 1, Ranks: c.ranksByModule()})
 	}
 	if t.Name == "" {
 		t.Name = c.ScalarTensor(t.Dtype, t.Scalar)

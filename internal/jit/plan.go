@@ -118,6 +118,11 @@ func trials(specs []spec) []trial {
 		}
 	}
 	var sizes []map[string]int64
+	if spatial["height"] && spatial["width"] { // a line of text may be as long as it likes
+		for _, n := range likelySizes(spatial) {
+			sizes = append(sizes, map[string]int64{"height": n})
+		}
+	}
 	if len(spatial) > 0 {
 		for _, n := range likelySizes(spatial) {
 			m := map[string]int64{}
@@ -222,13 +227,14 @@ func learn(specs []spec, d Demand) bool {
 	s := &specs[d.Input]
 	if d.DType != tensor.Undefined && s.dtype != d.DType {
 		s.dtype = d.DType
-		if s.dims == nil && len(d.ranks) > 0 {
-			s.assume(d.ranks, d.names)
+		if len(d.Ranks) > 0 && (s.dims == nil || s.guess) {
+			s.guess = false
+			s.assume(d.Ranks, d.Names)
 		}
 		return true
 	}
 	if s.dims == nil {
-		s.assume(d.ranks, d.names)
+		s.assume(d.Ranks, d.Names)
 		return true
 	}
 	changed := false
@@ -243,7 +249,7 @@ func learn(specs []spec, d Demand) bool {
 	}
 	for axis, n := range d.dims {
 		if axis < len(s.dims) && s.dims[axis] < 0 {
-			s.dims[axis], changed = n, true
+			s.dims[axis], changed, s.guess = n, true, false
 		}
 	}
 	return changed
@@ -287,12 +293,15 @@ func dimNames(rank int) []string {
 	return out[:rank]
 }
 
-// another goes to the next rank that an input may have.
+// another goes to the next rank that an input may have: of those that were guessed
+// first.
 func another(specs []spec) bool {
-	for i := range specs {
-		if s := &specs[i]; len(s.ranks) > 0 {
-			s.next(nil)
-			return true
+	for _, guessed := range []bool{true, false} {
+		for i := range specs {
+			if s := &specs[i]; len(s.ranks) > 0 && s.guess == guessed {
+				s.next(nil)
+				return true
+			}
 		}
 	}
 	return false

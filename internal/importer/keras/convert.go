@@ -35,7 +35,7 @@ type converter struct {
 	needsSize   bool // some layer needs a size that was left open
 	prepared    map[weightOf]tensor.Tensor
 	packs       map[*layer]packed // the weights of recurrent layers
-	made        int64 // numbers in constants that no file holds
+	made        int64             // numbers in constants that no file holds
 	unsupported []string
 	notes       map[string]bool
 	bound       map[string]int64

@@ -138,6 +138,9 @@ func (c *converter) cell(l *layer, s sequence) (outcome, error) {
 		}
 		c.packs[l] = p
 	}
+	if in := c.dim(s.x, -1); in != p.W.Shape[2] {
+		return outcome{}, c.invalid(l, "it takes %d numbers at each step, and its input has %d", p.W.Shape[2], in)
+	}
 	states := 1
 	if p.op == "LSTM" {
 		states = 2

@@ -1,6 +1,7 @@
 package aten
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/stoa-project/stoa/internal/jit"
@@ -80,7 +81,8 @@ func addmm(c *converter, a *jit.Args) jit.Value {
 	return c.Op("Add", []any{c.scale(a.Tensor("self"), beta), y})
 }
 
-// einsum passes the equation on; ONNX knows the same notation, of small letters.
+// einsum passes the equation on. ONNX knows the same notation, of small letters;
+// dots, which stand for any number of axes, become letters too.
 func einsum(c *converter, a *jit.Args) jit.Value {
 	eq := strings.ReplaceAll(a.Str("equation", ""), " ", "")
 	ts := a.Tensors("tensors")
@@ -93,34 +95,85 @@ func einsum(c *converter, a *jit.Args) jit.Value {
 	if len(terms) != len(ts) {
 		c.Contradict("equation %.60q is not for %d tensors", eq, len(ts))
 	}
-	if strings.Contains(eq, "...") || strings.ToLower(eq) != eq {
-		c.Refuse("equation %.60q is not supported: only small letters are", eq)
+	if !explicit {
+		right = implicit(left)
 	}
-	size := map[rune]jit.Value{}
+	l := &letters{of: map[string]byte{}}
+	size := map[byte]jit.Value{}
 	var in []any
 	for i, x := range ts {
-		if len(terms[i]) != c.Rank(x) {
+		names := l.term(terms[i], c.Rank(x))
+		if len(names) != c.Rank(x) {
 			c.Contradict("equation %.60q does not fit a tensor of %d axes", eq, c.Rank(x))
 		}
-		for k, letter := range terms[i] {
-			size[letter] = c.Shape(x)[k]
-		}
-		in = append(in, c.Cast(x, t))
-	}
-	if !explicit {
-		for letter := 'a'; letter <= 'z'; letter++ {
-			if strings.Count(left, string(letter)) == 1 {
-				right += string(letter)
+		for k, d := range c.Shape(x) {
+			if old, ok := size[names[k]]; !ok || old == int64(1) {
+				size[names[k]] = d
 			}
 		}
-		eq = left + "->" + right
+		terms[i] = string(names)
+		in = append(in, c.Cast(x, t))
 	}
-	y := c.Op("Einsum", in, onnx.AStr("equation", eq))
+	out := l.term(right, l.most+len(strings.ReplaceAll(right, "...", "")))
+	if l.next > 26 {
+		c.Refuse("equation %.60q has too many letters", eq)
+	}
+	y := c.Op("Einsum", in, onnx.AStr("equation", strings.Join(terms, ",")+"->"+string(out)))
 	var shape []jit.Value
-	for _, letter := range right {
+	for _, letter := range out {
 		shape = append(shape, size[letter])
 	}
 	return c.Declare(y, t, shape)
+}
+
+// implicit gives what stands behind the arrow where it is left out: dots, and the
+// letters that are there once, in order, large ones first.
+func implicit(left string) string {
+	out := ""
+	if strings.Contains(left, "...") {
+		out = "..."
+	}
+	for letter := 'A'; letter <= 'z'; letter++ {
+		if strings.Count(left, string(letter)) == 1 {
+			out += string(letter)
+		}
+	}
+	return out
+}
+
+// letters gives small letters for those of an equation and for the axes of dots,
+// which are counted from the last.
+type letters struct {
+	of   map[string]byte
+	next int
+	most int // axes that dots stand for
+}
+
+func (l *letters) letter(name string) byte {
+	if _, ok := l.of[name]; !ok {
+		l.of[name] = byte('a' + l.next%26)
+		l.next++
+	}
+	return l.of[name]
+}
+
+func (l *letters) term(s string, rank int) []byte {
+	before, after, dots := strings.Cut(s, "...")
+	var out []byte
+	for _, r := range before {
+		out = append(out, l.letter(string(r)))
+	}
+	if dots {
+		n := max(rank-len(before)-len(after), 0)
+		l.most = max(l.most, n)
+		for i := range n {
+			out = append(out, l.letter(fmt.Sprint("axis ", n-i)))
+		}
+	}
+	for _, r := range after {
+		out = append(out, l.letter(string(r)))
+	}
+	return out
 }
 
 // embedding takes rows of a table.
@@ -133,7 +186,7 @@ func (c *converter) asIndex(x *jit.Tensor) *jit.Tensor {
 	if t := c.Dtype(x); jit.Category(t) == 2 {
 		for i, in := range c.Inputs {
 			if in.Name == x.Name {
-				c.Demand(jit.Demand{Input: i, DType: tensor.Int64})
+				c.Demand(jit.Demand{Input: i, DType: tensor.Int64, Ranks: []int{2, 1, 3}, Names: []string{"batch", "length"}})
 			}
 		}
 		c.Contradict("elements are counted by floats")
