@@ -379,13 +379,33 @@ func fill(k *call) ([]value, error) {
 	})(k)
 }
 
+// sizes gives the shape of a tensor, of the network's inputs where their sizes are
+// in it, so that nobody has to make the tensor for its shape alone.
+func (k *call) sizes(x string) string {
+	var parts []string
+	for _, d := range k.b.Shape(x) {
+		switch size, ok := k.sizeOf[d.Param]; {
+		case d.Known():
+			parts = append(parts, k.b.Ints(d.Value))
+		case ok && d.Param != "":
+			parts = append(parts, size)
+		default:
+			return k.op("Shape", []string{x})
+		}
+	}
+	if len(parts) == 0 {
+		return k.op("Shape", []string{x})
+	}
+	return k.op("Concat", parts, onnx.AInt("axis", 0))
+}
+
 func filledLike(v int64) operator {
 	return tensorOp(1, func(k *call) (string, error) {
 		d := k.b.DType(k.x(0))
 		if d.Size() == 0 {
 			return "", k.unsupportedf("the type of its input is not known")
 		}
-		return k.last("ConstantOfShape", []string{k.op("Shape", []string{k.x(0)})}, onnx.ATensor("value", arith.Whole(d, []int64{1}, v))), nil
+		return k.last("ConstantOfShape", []string{k.sizes(k.x(0))}, onnx.ATensor("value", arith.Whole(d, []int64{1}, v))), nil
 	})
 }
 
