@@ -9,10 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"time"
 
 	runtime "github.com/yalue/onnxruntime_go"
+	"golang.org/x/sys/unix"
 
 	"github.com/stoa-project/stoa/internal/format/npy"
 	"github.com/stoa-project/stoa/internal/importer"
@@ -133,14 +135,24 @@ func inTurn(a, b *importtest.Session) (race, error) {
 	return race{ratios[rounds/2], ratios[0], ratios[rounds-1], ours[rounds/2].Round(time.Microsecond), theirs[rounds/2].Round(time.Microsecond)}, nil
 }
 
+// each gives the processor time of a run. The runtime has one thread, which is
+// the caller's: what other processes do meanwhile is not counted.
 func each(s *importtest.Session, n int) (time.Duration, error) {
-	start := time.Now()
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
+	var from, to unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &from); err != nil {
+		return 0, err
+	}
 	for range n {
 		if _, err := s.Run(); err != nil {
 			return 0, err
 		}
 	}
-	return time.Since(start) / time.Duration(n), nil
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &to); err != nil {
+		return 0, err
+	}
+	return time.Duration(to.Nano()-from.Nano()) / time.Duration(n), nil
 }
 
 // oneThread loads a network with all its outputs; its inputs are those of the

@@ -107,6 +107,28 @@ func TestFoldComputesTheSame(t *testing.T) {
 			b.node("Conv", "x w", "a")
 			b.node("Mul", "a g", "y")
 		}, "Conv Mul"},
+		{"noughts around", picture, func(b *graph) {
+			b.weight("w", 0, 3, 4, 3, 3)
+			b.ints("pads", 0, 0, 1, 2, 0, 0, 0, 1)
+			b.node("Pad", "x pads", "p")
+			b.node("Conv", "p w", "y", onnx.AInts("pads", 1, 0, 0, 0), onnx.AInts("strides", 2, 2))
+		}, "Conv"},
+		{"ones around", picture, func(b *graph) {
+			b.weight("w", 0, 3, 4, 3, 3)
+			b.weight("one", 1)
+			b.ints("pads", 0, 0, 1, 2, 0, 0, 0, 1)
+			b.node("Pad", "x pads one", "p")
+			b.node("Conv", "p w", "y")
+		}, "Pad Conv"},
+		{"noughts among channels", picture, func(b *graph) {
+			b.weight("w", 0, 3, 6, 3, 3)
+			b.ints("pads", 0, 1, 1, 2, 0, 1, 0, 1)
+			b.node("Pad", "x pads", "p")
+			b.node("Conv", "p w", "y")
+		}, "Pad Conv"},
+		{"mean of a picture", picture, func(b *graph) { b.node("ReduceMean", "x", "y", onnx.AInts("axes", -1, 2), onnx.AInt("keepdims", 0)) }, "GlobalAveragePool Flatten"},
+		{"mean of a picture, kept", picture, func(b *graph) { b.node("ReduceMean", "x", "y", onnx.AInts("axes", 2, 3)) }, "GlobalAveragePool"},
+		{"mean of channels", picture, func(b *graph) { b.node("ReduceMean", "x", "y", onnx.AInts("axes", 1, 2)) }, "ReduceMean"},
 		{"shapes", picture, func(b *graph) {
 			b.ints("i", 2, 3)
 			b.ints("lead", 0, -1)

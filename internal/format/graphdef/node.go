@@ -82,3 +82,9 @@ func (n *Node) With(lists map[string][]int64) *Node {
 	}
 	return &out
 }
+
+// ChannelsFirst tells whether channels come before rows and columns.
+func (n *Node) ChannelsFirst() bool {
+	f := n.Text("data_format", "NHWC")
+	return f == "NCHW" || f == "NCDHW"
+}

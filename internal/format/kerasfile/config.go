@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/stoa-project/stoa/internal/tensor"
 )
 
 // Config is a set of settings, as JSON has them.
@@ -150,4 +152,39 @@ func Floats(v any) ([]float64, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Array makes an array of a constant: a number, lists in lists, or one of NumPy.
+func Array(v any) (tensor.Tensor, bool) {
+	if m := AsMap(v); m != nil && (m["class_name"] == "__numpy__" || m["class_name"] == "__tensor__") {
+		v = AsMap(m["config"])["value"]
+	}
+	vs, ok := Floats(v)
+	if b, isBool := v.(bool); isBool {
+		n, _ := Number(b)
+		vs, ok = []float64{n}, true
+	}
+	if !ok {
+		return tensor.Tensor{}, false
+	}
+	shape, at := []int64{}, v
+	for {
+		list, isList := at.([]any)
+		if !isList || len(shape) > 16 {
+			break
+		}
+		shape = append(shape, int64(len(list)))
+		if len(list) == 0 {
+			break
+		}
+		at = list[0]
+	}
+	if n, err := tensor.Elements(shape); err != nil || n != int64(len(vs)) {
+		return tensor.Tensor{}, false
+	}
+	out := make([]float32, len(vs))
+	for i, f := range vs {
+		out[i] = float32(f)
+	}
+	return tensor.Of(out, shape...), true
 }

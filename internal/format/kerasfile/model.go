@@ -155,7 +155,7 @@ func functionOf(l *Layer, module string) string {
 	switch {
 	case l.Kind == "TFOpLambda" || l.Kind == "SlicingOpLambda":
 		if f := l.Cfg.Text("function"); f != "" {
-			return "tf." + strings.TrimPrefix(f, "tf.")
+			return "tf." + f[strings.LastIndexByte(f, '.')+1:]
 		}
 	case strings.Contains(module, ".ops.") || strings.HasSuffix(module, ".ops"):
 		return "ops." + l.Kind

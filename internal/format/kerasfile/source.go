@@ -89,6 +89,7 @@ type Source struct {
 	legacy  *hdf5.Object
 	store   *hdf5.Object // of the form that .keras archives have
 
+	size    int64 // of all files
 	classes Classes
 }
 
@@ -139,6 +140,9 @@ func Open(classes Classes, files ...File) (*Source, error) {
 		return nil, stoa.Errorf(stoa.Internal, "a model of Keras without files")
 	}
 	s := &Source{File: files[0].Name, classes: classes}
+	for _, f := range files {
+		s.size += int64(len(f.Data))
+	}
 	switch {
 	case len(files) == 2:
 		return s, s.openPair(files[1], files[0].Data)

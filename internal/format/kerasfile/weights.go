@@ -64,7 +64,7 @@ func (l *Layer) Within() []*Layer {
 
 // Bind gives all layers their weights, and says how many numbers those are.
 func (s *Source) Bind(root *Layer) (int64, error) {
-	b := &binder{source: s, bound: map[string]*Layer{}}
+	b := &binder{source: s, bound: map[string]*Layer{}, room: 16*s.size + 1<<20}
 	var err error
 	if s.legacy != nil {
 		err = b.legacy(root, s.legacy)
@@ -78,6 +78,7 @@ type binder struct {
 	source  *Source
 	numbers int64
 	bound   map[string]*Layer // by class and name
+	room    int64             // bytes that weights of other types may still become
 }
 
 func (b *binder) missing(l *Layer, format string, args ...any) error {
@@ -98,8 +99,13 @@ func (b *binder) put(s slot, o *hdf5.Object) error {
 	if err := t.Check(); err != nil {
 		return b.source.at(err)
 	}
-	if t, err = asFloat32(t); err != nil {
-		return b.missing(s.layer, "its %s: %s", s.name, stoa.AsError(err).Msg)
+	if t.DType != tensor.Float32 {
+		if b.room -= 4 * int64(len(t.Data)); b.room < 0 {
+			return stoa.Errorf(stoa.TooLarge, "%s: its weights take many times what the file has", b.source.File)
+		}
+		if t, err = asFloat32(t); err != nil {
+			return b.missing(s.layer, "its %s: %s", s.name, stoa.AsError(err).Msg)
+		}
 	}
 	if s.layer.Weights == nil {
 		s.layer.Weights = map[string]tensor.Tensor{}
@@ -110,9 +116,6 @@ func (b *binder) put(s slot, o *hdf5.Object) error {
 }
 
 func asFloat32(t tensor.Tensor) (tensor.Tensor, error) {
-	if t.DType == tensor.Float32 {
-		return t, nil
-	}
 	n := len(t.Data) / max(int(t.DType.Size()), 1)
 	out := make([]float32, n)
 	switch t.DType {

@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/recurrent"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -23,7 +22,8 @@ type cell struct {
 	x           ref
 	h           ref // the output
 	delay       *function
-	cDelay      *function // of an LSTM
+	cDelay      *function    // of an LSTM
+	peepholes   [3]*variable // of an LSTM: of the cell on its gates i, o and f; nil: none
 }
 
 // sum is a matrix product or several, and biases, that are added.
@@ -72,13 +72,14 @@ func (m *matcher) either(in []ref, fits func(ref) bool) (first, second ref, ok b
 }
 
 const (
-	opTanh         = 2
-	opReLU         = 3
-	opSlice        = 14
-	opPlus         = 19
-	opMinus        = 20
-	opElementTimes = 21
-	opTimes        = 31
+	opTanh           = 2
+	opReLU           = 3
+	opSlice          = 14
+	opPlus           = 19
+	opMinus          = 20
+	opElementTimes   = 21
+	opTimes          = 31
+	opTransposeTimes = 32
 )
 
 var sigmoids = []int64{1, 75}
@@ -270,6 +271,9 @@ func (m *matcher) gates(hDelay, cDelay *function, h ref, gates []ref) *cell {
 	var of ref
 	order := []byte("....")
 	var size int64
+	out := &cell{op: "LSTM", h: h, delay: hDelay, cDelay: cDelay}
+	// The gates i and f see the cell as it was, o as it is.
+	old, now := ref{f: cDelay}, m.needs(cDelay)[0]
 	for k, letter := range []byte(recurrent.LSTM) {
 		ops := sigmoids
 		if letter == 'c' {
@@ -281,6 +285,9 @@ func (m *matcher) gates(hDelay, cDelay *function, h ref, gates []ref) *cell {
 		}
 		if k == 0 {
 			size = m.c.stateSize(m.l, h)
+		}
+		if k < len(out.peepholes) {
+			pre, out.peepholes[k] = m.peephole(pre, map[byte]ref{'i': old, 'f': old, 'o': now}[letter])
 		}
 		whole, part, ok := m.part(pre, 4, size)
 		if !ok || k > 0 && whole != of || order[part] != '.' {
@@ -296,7 +303,28 @@ func (m *matcher) gates(hDelay, cDelay *function, h ref, gates []ref) *cell {
 	if !ok {
 		return nil
 	}
-	return &cell{op: "LSTM", weights: weights, x: s.x, h: h, delay: hDelay, cDelay: cDelay}
+	out.weights, out.x = weights, s.x
+	return out
+}
+
+// peephole takes the product of the cell and a vector off a gate, where there is
+// one.
+func (m *matcher) peephole(gate, cell ref) (ref, *variable) {
+	in, ok := m.is(gate, 2, opPlus)
+	var vector *variable
+	product := func(r ref) bool {
+		in, ok := m.is(r, 2, opElementTimes)
+		_, v, ok2 := m.either(in, func(r ref) bool { return r == cell })
+		if ok && ok2 && v.v != nil && v.v.value != nil && v.v.kind != kindInput && len(v.v.shape) == 1 {
+			vector = v.v
+		}
+		return vector != nil
+	}
+	_, rest, ok2 := m.either(in, product)
+	if !ok || !ok2 {
+		return gate, nil
+	}
+	return rest, vector
 }
 
 // pack brings the weights of a sum into the form of package recurrent.
@@ -495,88 +523,4 @@ func (m *matcher) gruWeights(s *sum, state [2]*variable, size int64, order strin
 	out.Recurrent = tensor.Of(joined, size, 3*size)
 	out.InputBias, err = m.bias(s.bias, 3*size)
 	return out, err == nil
-}
-
-// emit adds the operator. It takes steps x batch x features.
-func (c *converter) emit(l *loop, found *cell) (bool, error) {
-	var p recurrent.Packed
-	var err error
-	if found.op == "RNN" {
-		w := found.weights
-		w.Input, w.Recurrent = tensor.Permute(w.Input, 1, 0), tensor.Permute(w.Recurrent, 1, 0)
-		p = packWithoutGates([]recurrent.Cell{w})
-	} else if p, err = recurrent.Pack(found.weights); err != nil {
-		return false, c.wrap(found.delay, err)
-	}
-	if c.budget -= int64(len(p.W.Data) + len(p.R.Data)); c.budget < 0 {
-		return false, nil // the Scan takes the weights as they are
-	}
-	f := found.h.f
-	x, err := c.get(found.x)
-	if err != nil {
-		return false, err
-	}
-	batched := l.batch && c.batch
-	steps := c.unsqueeze(x.name, 1, 1)
-	if batched {
-		steps = c.op(f, "Transpose", []string{x.name}, onnx.AInts("perm", 1, 0, 2))
-	}
-	name := c.nodeName(f)
-	inputs := []string{steps, c.b.Constant(name+".W", p.W), c.b.Constant(name+".R", p.R), c.b.Constant(name+".B", p.B)}
-	states := []*function{found.delay}
-	if found.cDelay != nil {
-		states = append(states, found.cDelay)
-	}
-	inputs, ok, err := c.firstStates(l, inputs, states, p.Hidden, steps)
-	if err != nil || !ok {
-		return false, err
-	}
-	attrs := []onnx.Attribute{onnx.AInt("hidden_size", p.Hidden)}
-	if !l.back {
-		attrs = append(attrs, onnx.AStr("direction", "reverse"))
-	}
-	if found.activations != nil {
-		attrs = append(attrs, onnx.AStrs("activations", found.activations...))
-	}
-	y := c.op(f, "Squeeze", []string{c.op(f, found.op, inputs, attrs...), c.b.Ints(1)})
-	if batched {
-		y = c.op(f, "Transpose", []string{y}, onnx.AInts("perm", 1, 0, 2))
-	} else {
-		y = c.op(f, "Squeeze", []string{y, c.b.Ints(1)})
-	}
-	c.values[found.h] = value{name: y, rank: 1, batch: l.batch, seq: l.seq}
-	return true, c.b.Err()
-}
-
-// firstStates adds the initial states to an operator's inputs, unless all are 0.
-func (c *converter) firstStates(l *loop, inputs []string, delays []*function, hidden int64, steps string) ([]string, bool, error) {
-	m := &matcher{c: c, l: l}
-	zero := true
-	var firsts []value
-	for _, d := range delays {
-		r := m.needs(d)[1]
-		n, known := m.number(r, 0)
-		zero = zero && known && n == 0
-		v, err := c.get(r)
-		if err != nil {
-			return nil, false, err
-		}
-		if v.rank > 1 || v.seq != "" {
-			return nil, false, nil
-		}
-		firsts = append(firsts, v)
-	}
-	if zero {
-		return inputs, true, nil
-	}
-	inputs = append(inputs, "")
-	for _, v := range firsts {
-		name := v.name
-		if c.lead(v) > 0 { // batch x hidden
-			name = c.unsqueeze(name, 1, 1-v.rank)
-		}
-		shape := c.concat(c.b.Ints(1), c.size(steps, 1), c.b.Ints(hidden))
-		inputs = append(inputs, c.b.Op(v.name+"/initial", "Expand", []string{name, shape}))
-	}
-	return inputs, true, nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
+	"github.com/stoa-project/stoa/internal/tensor"
 )
 
 // Plug reads networks of CNTK.
@@ -140,11 +141,12 @@ func networkOf(ctx context.Context, job importer.Job, top dict, size int) (*impo
 	if err != nil {
 		return nil, err
 	}
+	b := build.New("cntk")
 	c := &converter{
-		net: n, table: operators(), b: build.New("cntk"), values: map[ref]value{}, budget: 2*int64(size) + 1<<20,
+		net: n, table: operators(), root: b, b: b, values: map[ref]value{}, budget: 2*int64(size) + 1<<20,
 		notes: map[string]bool{}, shapes: job.Options.Shapes, names: map[ref]string{},
 	}
-	net := &importer.Network{Files: []string{name}, Format: job.Candidate.Format, Fold: true, Layers: n.layers()}
+	net := &importer.Network{Files: []string{name}, Format: job.Candidate.Format, Fold: true, Layers: n.layers(), Parameters: n.parameters()}
 	out, dropped, err := n.results()
 	if err != nil {
 		return nil, err
@@ -189,6 +191,21 @@ func (c *converter) unname(m *onnx.Model) {
 			v.Shape[0] = onnx.Dim{Value: -1}
 		}
 	}
+}
+
+// parameters counts the numbers of parameters, and those of constants that are
+// more than one, such as the statistics of a normalisation.
+func (n *network) parameters() int64 {
+	total := int64(0)
+	for _, v := range n.variables {
+		if v.value == nil {
+			continue
+		}
+		if k, err := tensor.Elements(v.value.shape); err == nil && (v.kind == kindParameter || k > 1) && k <= int64(len(v.value.data)) {
+			total += k
+		}
+	}
+	return total
 }
 
 // layers counts the functions of the file by their kinds.

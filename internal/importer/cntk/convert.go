@@ -27,7 +27,8 @@ type value struct {
 type converter struct {
 	net    *network
 	table  map[int64]operator
-	b      *build.Builder
+	root   *build.Builder // the graph's
+	b      *build.Builder // the graph's, or that of a loop's body
 	values map[ref]value
 	// batch: inputs have a batch axis. Where sequences are, they have one only if
 	// whoever imports asks for it.
@@ -275,7 +276,7 @@ func (c *converter) constant(f *function, in []value) (value, bool) {
 	var out value
 	for _, v := range in {
 		dims, ok := c.known(v)
-		if n, err := tensor.Elements(dims); !ok || err != nil || n != 1 || c.b.Initializer(v.name) == nil && !c.inLoop {
+		if n, err := tensor.Elements(dims); !ok || err != nil || n != 1 || c.root.Initializer(v.name) == nil {
 			return out, false
 		}
 		out.rank = max(out.rank, v.rank)
@@ -313,6 +314,29 @@ func (c *converter) nodeName(f *function) string {
 
 func (c *converter) op(f *function, op string, inputs []string, attrs ...onnx.Attribute) string {
 	return c.b.Op(c.nodeName(f), op, inputs, attrs...)
+}
+
+// reshaped gives a tensor another shape: a constant at once, and without a copy.
+func (c *converter) reshaped(f *function, name string, shape ...int64) string {
+	t := c.root.Initializer(name)
+	if t == nil {
+		return c.op(f, "Reshape", []string{name, c.b.Ints(shape...)})
+	}
+	n, err := tensor.Elements(t.Shape)
+	rest := int64(1)
+	for _, d := range shape {
+		if d > 0 {
+			rest *= d
+		}
+	}
+	shape = slices.Clone(shape)
+	if i := slices.Index(shape, -1); i >= 0 && rest > 0 {
+		shape[i] = n / rest
+	}
+	if m, e := tensor.Elements(shape); err != nil || e != nil || m != n {
+		return c.op(f, "Reshape", []string{name, c.b.Ints(shape...)})
+	}
+	return c.root.Constant(name, tensor.Tensor{DType: t.DType, Shape: shape, Data: t.Data})
 }
 
 // like is a tensor of the same axes as another.

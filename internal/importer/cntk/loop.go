@@ -49,6 +49,11 @@ func (c *converter) loop(group []*function, out []result) error {
 	if err := c.used(l, out); err != nil {
 		return err
 	}
+	for _, f := range l.fns {
+		c.b.From(opName(f)) // what is not made by itself becomes part of the one operator
+	}
+	before := c.b.From(opName(l.delays[0]))
+	defer c.b.From(before)
 	if done, err := c.recognise(l); done || err != nil {
 		return err
 	}
@@ -404,20 +409,11 @@ func (c *converter) guess(l *loop, r ref, seen map[*function]bool, depth int) []
 			}
 		}
 		return out
-	case 31, 32:
-		w, err := c.get(needs[0])
-		if err != nil || needs[0].f != nil && l.in[needs[0].f] {
+	case opTimes, opTransposeTimes:
+		if needs[0].f != nil && l.in[needs[0].f] {
 			return nil
 		}
-		dims, ok := c.known(w)
-		made := int(r.f.attrs.int("outputRank", 1))
-		if !ok || made < 0 || made > len(dims) || len(dims) == 0 {
-			return nil
-		}
-		if r.f.op == 32 {
-			return dims[:1]
-		}
-		return dims[len(dims)-made:]
+		return c.guessTimes(r.f, needs[0])
 	case opPastValue, opFutureValue:
 		return broadcast(at(0), at(1))
 	case 14:
@@ -433,6 +429,23 @@ func (c *converter) guess(l *loop, r ref, seen map[*function]bool, depth int) []
 		return nil
 	}
 	return at(0)
+}
+
+// guessTimes gives the shape of a product by its first input alone.
+func (c *converter) guessTimes(f *function, of ref) []int64 {
+	w, err := c.get(of)
+	if err != nil {
+		return nil
+	}
+	dims, ok := c.known(w)
+	made := int(f.attrs.int("outputRank", 1))
+	switch {
+	case !ok || made < 0 || made > len(dims) || len(dims) == 0:
+		return nil
+	case f.op == opTransposeTimes:
+		return dims[:1]
+	}
+	return dims[len(dims)-made:]
 }
 
 func (c *converter) guessSlice(f *function, of []int64) []int64 {

@@ -175,6 +175,9 @@ func (c *converter) matrix(f *function, v value, at int) string {
 	if a < 0 && b < 0 {
 		b = 0 // refused by the runtime; no file of CNTK has two free dimensions here
 	}
+	if c.lead(v) == 0 && a >= 0 && b >= 0 {
+		return c.reshaped(f, v.name, a, b)
+	}
 	return c.op(f, "Reshape", []string{v.name, c.concat(append(c.zeros(v), c.b.Ints(a, b))...)})
 }
 

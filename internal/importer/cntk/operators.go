@@ -203,12 +203,16 @@ func (c *converter) build(ctx context.Context, groups [][]*function, out []resul
 		return err
 	}
 	for _, f := range c.net.order {
+		if passes[f.op] {
+			c.b.From(opName(f)) // it is dropped
+		}
 		name := c.net.nameOf(outputOf(f.uid, 0))
 		r, err := c.net.resolve(outputOf(f.uid, 0))
 		if err == nil && r.f != nil && r.out == 0 && name != outputOf(f.uid, 0) {
 			c.names[ref{f: r.f}] = name // the outermost stands last
 		}
 	}
+	c.b.From("")
 	c.reached = slices.Concat(groups...)
 	for _, g := range groups {
 		if err := ctx.Err(); err != nil {
@@ -232,9 +236,20 @@ func (c *converter) build(ctx context.Context, groups [][]*function, out []resul
 		if err != nil {
 			return err
 		}
-		c.b.Output(r.name, v.name)
+		c.b.Output(c.outputName(r, v), v.name)
 	}
 	return c.b.Err()
+}
+
+// outputName gives an output another name than that of an input, which CNTK
+// allows and ONNX does not.
+func (c *converter) outputName(r result, v value) string {
+	for _, in := range c.net.inputs {
+		if got, ok := c.values[ref{v: in}]; ok && got.name == r.name && v.name != r.name {
+			return r.name + "_output"
+		}
+	}
+	return r.name
 }
 
 // layout decides whether inputs have a batch axis.

@@ -97,6 +97,10 @@ func (c *converter) spatialPads(f *function, x string, w window, from, rank int)
 		switch {
 		case d.Known():
 			pads[i], pads[n+i] = w.pads(from+i, d.Value)
+			// CNTK makes one more window then, of whatever lies behind its input in memory.
+			if w.ceil && (w.auto[from+i] && (d.Value-1)%stride != 0 || pads[n+i] >= extent) {
+				return x, nil, c.refuse(f, "its last window would lie outside of its input (ceilOutDim), where CNTK computes nothing that is defined")
+			}
 		case w.auto[from+i] && stride == 1:
 			pads[i], pads[n+i] = w.pads(from+i, extent)
 		case w.auto[from+i] || w.ceil:
@@ -189,7 +193,7 @@ func (c *converter) convolutionFew(f *function, wt, x value, wDims []int64) (val
 	if err != nil {
 		return x, err
 	}
-	weight := c.op(f, "Reshape", []string{wt.name, c.b.Ints(append([]int64{maps, 1}, kernel...)...)})
+	weight := c.reshaped(f, wt.name, append([]int64{maps, 1}, kernel...)...)
 	y, err := c.flat(x, func(name string) (string, error) {
 		name, pads, err := c.spatialPads(f, name, w, 0, x.rank)
 		if err != nil {
@@ -227,7 +231,7 @@ func (c *converter) convolutionThin(f *function, wt, x value, kernel []int64, ma
 		return x, c.refuse(f, "a kernel of %s for an input of %s is not supported", tensor.ShapeString(kernel), onnx.DimString(c.dims(x)))
 	}
 	flat := build.Window{Kernel: []int64{kernel[0], kernel[1], 1}, Stride: []int64{w.Stride[0], w.Stride[1], 1}, Dilation: []int64{w.Dilation[0], w.Dilation[1], 1}}
-	weight := c.op(f, "Reshape", []string{wt.name, c.b.Ints(1, 1, kernel[0], kernel[1], 1)})
+	weight := c.reshaped(f, wt.name, 1, 1, kernel[0], kernel[1], 1)
 	y, err := c.flat(x, func(name string) (string, error) {
 		var pads [6]int64
 		for i := range 2 {
@@ -418,7 +422,7 @@ func (c *converter) batchNormalization(f *function, in []value) (value, error) {
 		count = n
 		name := p.name
 		if p.rank != 1 {
-			name = c.op(f, "Reshape", []string{name, c.b.Ints(-1)})
+			name = c.reshaped(f, name, n)
 		}
 		params = append(params, name)
 	}

@@ -125,6 +125,10 @@ func (c *converter) channels(l *layer, x string) (int64, error) {
 // spatial axes. Keras has the spatial axes first, Keras 1 under Theano's order
 // as ONNX does; kernels of models that Theano trained are turned by 180 degrees.
 func (c *converter) kernel(l *layer, v convolution, in, out int64) (tensor.Tensor, error) {
+	return c.once(l, "kernel", func() (tensor.Tensor, error) { return c.turnedKernel(l, v, in, out) })
+}
+
+func (c *converter) turnedKernel(l *layer, v convolution, in, out int64) (tensor.Tensor, error) {
 	n := len(v.Kernel)
 	name := "kernel"
 	var t tensor.Tensor
@@ -266,17 +270,24 @@ func (c *converter) theanoSame(v convolution) onnx.Attribute {
 // depthwiseKernel gives the weights of a depthwise convolution: spatial axes,
 // in, multiplier in Keras; in*multiplier, 1, spatial axes in ONNX.
 func (c *converter) depthwiseKernel(l *layer, v convolution, name string, in, multiplier int64) (tensor.Tensor, error) {
+	return c.once(l, name, func() (tensor.Tensor, error) { return c.deepKernel(l, v, name, in*multiplier) })
+}
+
+func (c *converter) deepKernel(l *layer, v convolution, name string, out int64) (tensor.Tensor, error) {
 	n := len(v.Kernel)
-	t, err := c.weight(l, name, append(slices.Clone(v.Kernel), in, multiplier)...)
+	t, err := c.weight(l, name, append(slices.Clone(v.Kernel), -1, -1)...)
 	if err != nil {
 		return t, err
+	}
+	if t.Shape[n]*t.Shape[n+1] != out {
+		return t, c.invalid(l, "its %s is %s, and gives no %d channels", name, tensor.ShapeString(t.Shape), out)
 	}
 	perm := []int{n, n + 1}
 	for i := range n {
 		perm = append(perm, i)
 	}
 	t = tensor.Permute(t, perm...)
-	t.Shape = append([]int64{in * multiplier, 1}, v.Kernel...)
+	t.Shape = append([]int64{out, 1}, v.Kernel...)
 	return t, nil
 }
 
@@ -329,11 +340,16 @@ func separable(n int) runner {
 			return "", err
 		}
 		ones := slices.Repeat([]int64{1}, n)
-		point, err := c.weight(l, "pointwise_kernel", append(slices.Clone(ones), in*multiplier, v.filters)...)
+		point, err := c.once(l, "pointwise_kernel", func() (tensor.Tensor, error) {
+			t, err := c.weight(l, "pointwise_kernel", append(slices.Clone(ones), in*multiplier, v.filters)...)
+			if err != nil {
+				return t, err
+			}
+			return tensor.Permute(t, outFirst(n)...), nil
+		})
 		if err != nil {
 			return "", err
 		}
-		point = tensor.Permute(point, outFirst(n)...)
 		y, err := c.spatially(l, x, func(x string) (string, error) {
 			pads, err := c.padAttr(l, v, x)
 			if err != nil {
@@ -362,7 +378,7 @@ func transposed(n int) runner {
 		if err != nil {
 			return "", err
 		}
-		w, err := c.transposedKernel(l, v, in)
+		w, err := c.once(l, "kernel", func() (tensor.Tensor, error) { return c.transposedKernel(l, v, in) })
 		if err != nil {
 			return "", err
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // maxRuns bounds the runs of all layers of a network.
-const maxRuns = 100_000
+const maxRuns = 20_000
 
 // converter makes a graph of layers.
 type converter struct {
@@ -33,6 +33,9 @@ type converter struct {
 	shapes map[string][]int64
 
 	needsSize   bool // some layer needs a size that was left open
+	prepared    map[weightOf]tensor.Tensor
+	packs       map[*layer]packed // the weights of recurrent layers
+	made        int64             // numbers in constants that no file holds
 	unsupported []string
 	notes       map[string]bool
 	bound       map[string]int64
@@ -439,6 +442,38 @@ func (c *converter) vector(l *layer, name string, n int64) (string, error) {
 		return "", err
 	}
 	return c.constant(l, name, t), nil
+}
+
+// weightOf names a weight of a layer.
+type weightOf struct {
+	layer *layer
+	name  string
+}
+
+// once prepares a weight the first time that a layer is called: calls of a layer
+// that is shared share its weights too.
+func (c *converter) once(l *layer, name string, prepare func() (tensor.Tensor, error)) (tensor.Tensor, error) {
+	key := weightOf{l, name}
+	if t, ok := c.prepared[key]; ok {
+		return t, nil
+	}
+	t, err := prepare()
+	if err == nil {
+		c.prepared[key] = t
+	}
+	return t, err
+}
+
+// maxMade bounds the numbers in constants that no file holds, such as ones.
+const maxMade = 1 << 24
+
+// fill makes n times the same number.
+func (c *converter) fill(l *layer, n int64, v float32) ([]float32, error) {
+	if n < 0 || n > maxMade-c.made {
+		return nil, c.invalid(l, "its sizes make no sense")
+	}
+	c.made += n
+	return slices.Repeat([]float32{v}, int(n)), nil
 }
 
 func (c *converter) constant(l *layer, name string, t tensor.Tensor) string {

@@ -16,6 +16,7 @@ import (
 	"github.com/stoa-project/stoa/internal/format/kerasfile"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/onnx/build"
+	"github.com/stoa-project/stoa/internal/tensor"
 )
 
 // Plug reads networks of Keras.
@@ -133,7 +134,7 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 func newConverter(ctx context.Context, s *source, t table, opt importer.Options) *converter {
 	return &converter{
 		source: s, kinds: t.kinds, activations: t.activations, b: build.New("keras"), ctx: ctx, shapes: opt.Shapes,
-		notes: map[string]bool{}, bound: map[string]int64{},
+		notes: map[string]bool{}, bound: map[string]int64{}, prepared: map[weightOf]tensor.Tensor{}, packs: map[*layer]packed{},
 	}
 }
 

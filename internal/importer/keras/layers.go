@@ -35,6 +35,7 @@ func allKinds() map[string]*kind {
 	for _, part := range []map[string]*kind{coreKinds(), convKinds(), poolKinds(), shapeKinds(), normKinds(), mergeKinds(), recurrentKinds(), opKinds()} {
 		maps.Copy(out, part)
 	}
+	maps.Copy(out, tfKinds(out))
 	return out
 }
 
@@ -156,7 +157,7 @@ func mergeKinds() map[string]*kind {
 }
 
 func recurrentKinds() map[string]*kind {
-	heads := "num_heads num_query_heads num_key_value_heads head_dim key_dim value_dim dropout use_bias output_shape attention_axes flash_attention"
+	heads := "num_heads num_query_heads num_key_value_heads head_dim key_dim value_dim dropout use_bias output_shape attention_axes flash_attention query_shape key_shape value_shape"
 	masks := "query value key query_mask value_mask key_mask attention_mask use_causal_mask return_attention_scores"
 	out := map[string]*kind{
 		"RNN":                   {fields: recurrentFields, kwargs: "initial_state mask", run: cells},

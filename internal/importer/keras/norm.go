@@ -29,10 +29,8 @@ func (c *converter) filled(l *layer, name string, n int64, otherwise float32) (s
 	if _, ok := l.Weights[name]; ok {
 		return c.vector(l, name, n)
 	}
-	if n > 1<<24 {
-		return "", c.invalid(l, "it has %d channels", n)
-	}
-	return c.constant(l, name, tensor.Of(slices.Repeat([]float32{otherwise}, int(n)), n)), nil
+	vs, err := c.fill(l, n, otherwise)
+	return c.constant(l, name, tensor.Of(vs, n)), err
 }
 
 func batchNorm(c *converter, l *layer, x string) (string, error) {
@@ -118,12 +116,16 @@ func layerNorm(c *converter, l *layer, x string) (string, error) {
 		return c.scaled(l, y, axes)
 	}
 	size, err := tensor.Elements(shape)
-	if err != nil || size > 1<<24 {
-		return "", c.invalid(l, "its input makes no sense")
+	if err != nil {
+		return "", err
 	}
 	gamma, ok := l.Weights["gamma"]
 	if !ok {
-		gamma = tensor.Of(slices.Repeat([]float32{1}, int(size)), shape...)
+		ones, err := c.fill(l, size, 1)
+		if err != nil {
+			return "", err
+		}
+		gamma = tensor.Of(ones, shape...)
 	}
 	inputs := []string{x, c.constant(l, "gamma", gamma)}
 	if beta, ok := l.Weights["beta"]; ok {
@@ -208,8 +210,15 @@ func groupNorm(c *converter, l *layer, x string) (string, error) {
 	perm, back := swapped(c.rank(x), axis)
 	y := c.transpose(l, x, perm...)
 	shape := c.op(l, "Shape", y)
-	ones := c.constant(l, "ones", tensor.Of(slices.Repeat([]float32{1}, int(groups)), groups))
-	zeros := c.constant(l, "zeros", tensor.Of(make([]float32, groups), groups))
+	one, err := c.fill(l, groups, 1)
+	if err != nil {
+		return "", err
+	}
+	zero, err := c.fill(l, groups, 0)
+	if err != nil {
+		return "", err
+	}
+	ones, zeros := c.constant(l, "ones", tensor.Of(one, groups)), c.constant(l, "zeros", tensor.Of(zero, groups))
 	y = c.op2(l, "Reshape", y, c.b.Ints(0, groups, -1))
 	y = c.b.Op(l.Path, "InstanceNormalization", []string{y, ones, zeros}, onnx.AFloat("epsilon", float32(l.Cfg.Num("epsilon", 1e-3))))
 	y = c.op2(l, "Reshape", y, shape)
@@ -271,8 +280,11 @@ func normalization(c *converter, l *layer, x string) (string, error) {
 		own = append(own, shape[a])
 	}
 	n, err := tensor.Elements(shape)
-	if err != nil || n > 1<<24 {
-		return "", c.invalid(l, "its input makes no sense")
+	if err != nil {
+		return "", err
+	}
+	if _, err := c.fill(l, n, 0); err != nil {
+		return "", err
 	}
 	mean, deviation, err := c.statistics(l, own, int(n))
 	if err != nil {

@@ -139,7 +139,7 @@ func (c *converter) operands(l *layer, in call, names ...string) ([]string, erro
 			out = append(out, c.cast(l, a.name, meets))
 			continue
 		}
-		t, ok := array(a.konst)
+		t, ok := kerasfile.Array(a.konst)
 		if !ok {
 			return nil, c.refuse(l, "its argument %.60v is not supported", a.konst)
 		}
@@ -161,41 +161,6 @@ func wider(a, b tensor.DType) tensor.DType {
 		}
 	}
 	return tensor.Float32
-}
-
-// array makes an array of a constant: a number, lists in lists, or one of NumPy.
-func array(v any) (tensor.Tensor, bool) {
-	if m := kerasfile.AsMap(v); m != nil && (m["class_name"] == "__numpy__" || m["class_name"] == "__tensor__") {
-		v = kerasfile.AsMap(m["config"])["value"]
-	}
-	vs, ok := kerasfile.Floats(v)
-	if b, isBool := v.(bool); isBool {
-		n, _ := kerasfile.Number(b)
-		vs, ok = []float64{n}, true
-	}
-	if !ok {
-		return tensor.Tensor{}, false
-	}
-	shape, at := []int64{}, v
-	for {
-		list, isList := at.([]any)
-		if !isList || len(shape) > 16 {
-			break
-		}
-		shape = append(shape, int64(len(list)))
-		if len(list) == 0 {
-			break
-		}
-		at = list[0]
-	}
-	if n, err := tensor.Elements(shape); err != nil || n != int64(len(vs)) {
-		return tensor.Tensor{}, false
-	}
-	out := make([]float32, len(vs))
-	for i, f := range vs {
-		out[i] = float32(f)
-	}
-	return tensor.Of(out, shape...), true
 }
 
 func binary(op string) runner {

@@ -208,8 +208,11 @@ func (c *converter) index(l *layer, x string, key []any) (string, error) {
 			starts, ends, axes, steps = append(starts, int64(n)), append(ends, end), append(axes, int64(axis)), append(steps, 1)
 			gone = append(gone, int64(axis))
 			axis++
-		case classOf(k) == "__slice__":
+		case classOf(k) == "__slice__" || isSlice(k):
 			s := kerasfile.AsMap(kerasfile.AsMap(k)["config"])
+			if s == nil {
+				s = kerasfile.AsMap(k)
+			}
 			step := s.Int("step", 1)
 			if step == 0 {
 				return "", c.invalid(l, "a step of 0")
@@ -239,6 +242,14 @@ func (c *converter) index(l *layer, x string, key []any) (string, error) {
 	return x, nil
 }
 
+// isSlice tells a slice as Keras 2 writes it.
+func isSlice(v any) bool {
+	m := kerasfile.AsMap(v)
+	_, a := m["start"]
+	_, b := m["stop"]
+	return a && b
+}
+
 func classOf(v any) string { return kerasfile.AsMap(v).Text("class_name") }
 
 func take(c *converter, l *layer, in call) (value, error) {
@@ -255,7 +266,7 @@ func take(c *converter, l *layer, in call) (value, error) {
 	}
 	index := args[1].name
 	if index == "" {
-		t, ok := array(args[1].konst)
+		t, ok := kerasfile.Array(args[1].konst)
 		if !ok {
 			return value{}, c.refuse(l, "its places are not supported")
 		}

@@ -130,9 +130,16 @@ type packed struct {
 
 // cell makes the operator of one layer.
 func (c *converter) cell(l *layer, s sequence) (outcome, error) {
-	p, err := c.pack(l, c.dim(s.x, -1))
-	if err != nil {
-		return outcome{}, err
+	p, ok := c.packs[l]
+	if !ok {
+		var err error
+		if p, err = c.pack(l, c.dim(s.x, -1)); err != nil {
+			return outcome{}, err
+		}
+		c.packs[l] = p
+	}
+	if in := c.dim(s.x, -1); in != p.W.Shape[2] {
+		return outcome{}, c.invalid(l, "it takes %d numbers at each step, and its input has %d", p.W.Shape[2], in)
 	}
 	states := 1
 	if p.op == "LSTM" {

@@ -11,6 +11,7 @@ import (
 	"github.com/stoa-project/stoa/internal/format/graphdef"
 	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
 	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
+	"github.com/stoa-project/stoa/internal/format/savedmodel"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
@@ -20,7 +21,7 @@ import (
 // converter makes an ONNX graph by walking from the outputs to what they depend
 // on, so that nothing else of the file matters: neither training nor saving.
 type converter struct {
-	model  *model
+	model  *savedmodel.Model
 	opt    importer.Options
 	ops    map[string]operator
 	root   *build.Builder
@@ -32,6 +33,7 @@ type converter struct {
 	notes       map[string]bool
 	unsupported []string
 	known       map[string]bool // what unsupported has
+	bound       []string        // inputs, by name
 	wanted      map[string]bool // inputs that stay though nothing reads them
 
 	definitions map[string]*graphdef.Function
@@ -104,7 +106,7 @@ func (e *env) lookup(n *flow.Node) ([]value, bool) {
 func (c *converter) beside(caller *env, s *flow.Scope, b *build.Builder) (*env, error) {
 	e := &env{scope: s, b: b, vals: map[*flow.Node][]value{}, depth: caller.depth + 1}
 	if e.depth > maxDepth {
-		return nil, stoa.Errorf(stoa.TooLarge, "%s: functions, loops and branches lie over %d deep in each other, at %q", c.model.file, maxDepth, s.Name)
+		return nil, stoa.Errorf(stoa.TooLarge, "%s: functions, loops and branches lie over %d deep in each other, at %q", c.model.File, maxDepth, s.Name)
 	}
 	return e, nil
 }
@@ -157,15 +159,20 @@ func (c *converter) run(e *env, refs []flow.Ref) error {
 			n := top.deps[top.at].Node
 			top.at++
 			if n == nil {
-				return stoa.Errorf(stoa.Invalid, "%s: node %q lacks an input", c.model.file, nodeName(top.node))
+				return stoa.Errorf(stoa.Invalid, "%s: node %q lacks an input", c.model.File, nodeName(top.node))
 			}
 			if _, done := e.lookup(n); done {
 				continue
 			}
 			if open[n] {
-				return stoa.Errorf(stoa.Invalid, "%s: node %q (%s) waits for itself", c.model.file, n.Name, n.Op)
+				return stoa.Errorf(stoa.Invalid, "%s: node %q (%s) waits for itself", c.model.File, n.Name, n.Op)
 			}
 			deps, err := c.deps(n)
+			if stoa.KindOf(err) == stoa.Unsupported {
+				c.list(n, err)
+				e.vals[n] = []value{{bad: true}}
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -183,7 +190,7 @@ func (c *converter) run(e *env, refs []flow.Ref) error {
 			continue // a loop gives all that leaves it at once
 		}
 		if c.steps++; c.steps > maxSteps {
-			return stoa.Errorf(stoa.TooLarge, "%s: the network has over %d nodes", c.model.file, maxSteps)
+			return stoa.Errorf(stoa.TooLarge, "%s: the network has over %d nodes", c.model.File, maxSteps)
 		}
 		if err := c.evaluate(e, n); err != nil {
 			return err
@@ -207,19 +214,24 @@ func (c *converter) deps(n *flow.Node) ([]flow.Ref, error) {
 	case "Exit", "RefExit":
 		return c.exitDeps(n)
 	case "BatchToSpaceND":
-		if d := dilatedOf(n); d != nil {
-			return d.deps(n), nil
+		if d := flow.DilatedOf(n); d != nil {
+			return d.Needs(n), nil
 		}
 	}
 	return n.In, nil
 }
 
-// evaluate gives a node its values.
-func (c *converter) evaluate(e *env, n *flow.Node) error {
-	if !c.counted[n] && n.Op != flow.OpArg {
+// count counts a node of the source, once.
+func (c *converter) count(n *flow.Node) {
+	if n != nil && !c.counted[n] && n.Op != flow.OpArg {
 		c.counted[n] = true
 		c.layers[n.Op]++
 	}
+}
+
+// evaluate gives a node its values.
+func (c *converter) evaluate(e *env, n *flow.Node) error {
+	c.count(n)
 	f := c.ops[n.Op]
 	if c.definition(n.Op) != nil {
 		f = callNamed
@@ -261,8 +273,8 @@ func (c *converter) evaluate(e *env, n *flow.Node) error {
 	case stoa.KindOf(err) == stoa.Unsupported:
 		c.list(n, err)
 		out, err = []value{{bad: true}}, nil
-	case !strings.Contains(stoa.AsError(err).Msg, c.model.file):
-		err = stoa.Wrap(stoa.KindOf(err), err, "%s: node %q (%s): %s", c.model.file, n.Name, n.Op, stoa.AsError(err).Msg)
+	case !strings.Contains(stoa.AsError(err).Msg, c.model.File):
+		err = stoa.Wrap(stoa.KindOf(err), err, "%s: node %q (%s): %s", c.model.File, n.Name, n.Op, stoa.AsError(err).Msg)
 	}
 	if _, done := e.vals[n]; !done {
 		e.vals[n] = out
@@ -298,7 +310,7 @@ func (c *converter) list(n *flow.Node, err error) {
 	if e := stoa.AsError(err); e != nil && e.Msg != "" && stoa.KindOf(err) == stoa.Unsupported {
 		msg = e.Msg
 	}
-	text := fmt.Sprintf("%s: node %q (%s): %s", c.model.file, n.Name, n.Op, msg)
+	text := fmt.Sprintf("%s: node %q (%s): %s", c.model.File, n.Name, n.Op, msg)
 	if hint := refusals[n.Op]; hint != "" {
 		text += ": " + hint
 	}
@@ -313,18 +325,15 @@ func (c *converter) note(format string, args ...any) { c.notes[fmt.Sprintf(forma
 // convert makes the network between the inputs and outputs that were chosen.
 func (c *converter) convert(ctx context.Context) error {
 	c.definitions = map[string]*graphdef.Function{}
-	for _, f := range c.model.graph.Functions {
+	for _, f := range c.model.Graph.Functions {
 		c.definitions[f.Name] = f
 	}
-	for _, text := range c.model.notes {
-		c.note("%s", text)
-	}
-	main, err := c.newScope("", c.model.graph.Nodes, nil)
+	main, err := c.newScope("", c.model.Graph.Nodes, nil)
 	if err != nil {
 		return err
 	}
-	if c.model.vars != nil {
-		c.model.vars.byNode = c.restored(main)
+	if c.model.Vars != nil {
+		c.model.Vars.Restore(main, c.function)
 	}
 	ports, err := c.ports(main)
 	if err != nil {
@@ -353,7 +362,7 @@ func (c *converter) convert(ctx context.Context) error {
 			continue // such as a list that was read already
 		}
 		if out[i].name == "" {
-			return stoa.Errorf(stoa.Unsupported, "%s: output %q is no tensor", c.model.file, o.name)
+			return stoa.Errorf(stoa.Unsupported, "%s: output %q is no tensor", c.model.File, o.name)
 		}
 		c.root.Output(o.name, out[i].name)
 	}
@@ -395,7 +404,7 @@ func (k *call) need(n int) error {
 }
 
 func (k *call) invalid(format string, args ...any) error {
-	return stoa.Errorf(stoa.Invalid, "%s: node %q (%s): %s", k.model.file, k.Name, k.Op, fmt.Sprintf(format, args...))
+	return stoa.Errorf(stoa.Invalid, "%s: node %q (%s): %s", k.model.File, k.Name, k.Op, fmt.Sprintf(format, args...))
 }
 
 func (k *call) unsupportedf(format string, args ...any) error {

@@ -15,43 +15,8 @@ import (
 // of the batch, a plain convolution follows, and BatchToSpaceND puts the picture
 // together. Here they become the one convolution that they stand for.
 
-// dilated is such a convolution; bias may be nil.
-type dilated struct{ split, conv, bias *flow.Node }
-
-// dilatedOf finds the nodes before a BatchToSpaceND; nil where they are others.
-func dilatedOf(n *flow.Node) *dilated {
-	if len(n.In) != 3 {
-		return nil
-	}
-	d := &dilated{conv: n.In[0].Node}
-	if d.conv.Op == "BiasAdd" && len(d.conv.In) == 2 {
-		d.bias, d.conv = d.conv, d.conv.In[0].Node
-	}
-	if d.conv.Op != "Conv2D" && d.conv.Op != "DepthwiseConv2dNative" || len(d.conv.In) != 2 || d.conv.Text("padding", "") != "VALID" || channelsFirst(d.conv) {
-		return nil
-	}
-	for _, name := range []string{"strides", "dilations"} {
-		if slices.ContainsFunc(d.conv.IntList(name), func(v int64) bool { return v != 1 }) {
-			return nil
-		}
-	}
-	d.split = flow.Through(d.conv.In[0]).Node
-	if d.split.Op != "SpaceToBatchND" || len(d.split.In) != 3 {
-		return nil
-	}
-	return d
-}
-
-func (d *dilated) deps(n *flow.Node) []flow.Ref {
-	out := []flow.Ref{d.split.In[0], d.conv.In[1], d.split.In[1], d.split.In[2], n.In[1], n.In[2]}
-	if d.bias != nil {
-		out = append(out, d.bias.In[1])
-	}
-	return out
-}
-
 func batchToSpace(k *call) ([]value, error) {
-	d := dilatedOf(k.Node)
+	d := flow.DilatedOf(k.Node)
 	if d == nil {
 		return k.joinBlocks()
 	}
@@ -76,9 +41,9 @@ func batchToSpace(k *call) ([]value, error) {
 		return nil, err
 	}
 	conv := *k
-	conv.Node = d.conv
+	conv.Node = d.Conv
 	y, err := conv.convolve(w, size, onnx.AInts("pads", pads...))
-	if err == nil && d.bias != nil {
+	if err == nil && d.Bias != nil {
 		y = k.last("Add", []string{y, k.x(6)})
 	}
 	return one(y), err
@@ -87,7 +52,7 @@ func batchToSpace(k *call) ([]value, error) {
 // dilatedPads gives the padding of the whole: what is added before the parting,
 // less what is cut off at the end. Both depend on the size of the picture, and
 // their difference does not.
-func (k *call) dilatedPads(d *dilated, w build.Window) ([]int64, error) {
+func (k *call) dilatedPads(d *flow.Dilated, w build.Window) ([]int64, error) {
 	pad, okPad := k.constant(k.x(3))
 	crop, okCrop := k.constant(k.x(5))
 	out := make([]int64, 4)
@@ -103,7 +68,7 @@ func (k *call) dilatedPads(d *dilated, w build.Window) ([]int64, error) {
 	// Where the size is open, what is added before the picture still is a
 	// number, and says whether the whole pads as SAME or not at all.
 	for i := range 2 {
-		before, ok := k.packed(d.split.In[2], i, 0)
+		before, ok := k.packed(d.Split.In[2], i, 0)
 		extent, _ := w.At(i)
 		switch total := extent - 1; {
 		case !ok || before != 0 && before != total/2:

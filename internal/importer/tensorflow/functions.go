@@ -1,6 +1,9 @@
 package tensorflow
 
 import (
+	"slices"
+
+	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/format/graphdef"
 	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
 	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
@@ -83,18 +86,47 @@ func branchIf(k *call) ([]value, error) {
 	})
 }
 
-// branchCase chooses among functions by a number that is known.
+// branchCase chooses among functions by a number.
 func branchCase(k *call) ([]value, error) {
-	t, ok := k.constant(k.x(0))
 	a := k.Attrs["branches"]
-	if !ok || a == nil || len(a.Funcs) == 0 {
-		return nil, k.unsupportedf("which branch is taken is not known before the network runs")
+	if err := k.need(1); err != nil || a == nil || len(a.Funcs) == 0 {
+		return nil, k.invalid("it has no branches, or nothing that chooses one")
 	}
-	at := len(a.Funcs) - 1
-	if v := arith.Ints(t); len(v) == 1 && v[0] >= 0 && v[0] < int64(at) {
-		at = int(v[0])
+	return k.choices(k.x(0), len(a.Funcs), func(b *build.Builder, i int) ([]value, error) {
+		return k.invoke(a.Funcs[i].Name, k.in[1:], b)
+	})
+}
+
+// choices takes one of n bodies by a number; one that is none of theirs takes the
+// last.
+func (k *call) choices(index string, n int, body func(b *build.Builder, i int) ([]value, error)) ([]value, error) {
+	if t, ok := k.constant(index); ok {
+		at := n - 1
+		if v := arith.Ints(t); len(v) == 1 && v[0] >= 0 && v[0] < int64(n) {
+			at = int(v[0])
+		}
+		return body(k.b, at)
 	}
-	return k.invoke(a.Funcs[at].Name, k.in[1:], k.b)
+	const most = 32 // bodies lie in each other
+	if n > most {
+		return nil, k.unsupportedf("it has %d branches, and %d are supported", n, most)
+	}
+	var from func(b *build.Builder, i int) ([]value, error)
+	from = func(b *build.Builder, i int) ([]value, error) {
+		if i == n-1 {
+			return body(b, i)
+		}
+		inner := *k
+		inner.b = b
+		is := b.Op(k.Name+"/is", "Equal", []string{index, b.Number(b.DType(index), float64(i))})
+		return inner.either(is, func(b *build.Builder, side bool) ([]value, error) {
+			if side {
+				return body(b, i)
+			}
+			return from(b, i+1)
+		})
+	}
+	return from(k.b, 0)
 }
 
 // either makes an If of two bodies.
@@ -175,7 +207,7 @@ func passSwitch(k *call) ([]value, error) {
 	if len(k.in) < 1 {
 		return nil, k.invalid("it has no input")
 	}
-	return []value{k.in[0], k.in[0]}, nil
+	return slices.Repeat(k.in[:1], int(max(2, min(k.Int("num_outs", 2), maxParts)))), nil
 }
 
 func (c *converter) mergeDeps(n *flow.Node) ([]flow.Ref, error) {
@@ -192,27 +224,30 @@ func merge(k *call) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	body := func(b *build.Builder, side bool) ([]value, error) {
+	side := func(b *build.Builder, i int) ([]value, error) {
 		e, err := k.within(k.env, b)
 		if err != nil {
 			return nil, err
 		}
-		if side {
-			return k.get(e, cond.Sides[1])
-		}
-		return k.get(e, cond.Sides[0])
+		return k.get(e, cond.Sides[i])
+	}
+	if cond.Many {
+		return k.choices(k.x(0), len(cond.Sides), side)
+	}
+	if len(cond.Sides) != 2 {
+		return nil, k.invalid("it joins %d branches of a condition", len(cond.Sides))
 	}
 	if t, ok := k.constant(k.x(0)); ok {
-		return body(k.b, arith.Truth(t))
+		return side(k.b, int(oneIf(arith.Truth(t))))
 	}
-	return k.either(k.x(0), body)
+	return k.either(k.x(0), func(b *build.Builder, yes bool) ([]value, error) { return side(b, int(oneIf(yes))) })
 }
 
 // newScope ties the nodes of a graph or a function.
 func (c *converter) newScope(name string, nodes []*graphdef.Node, fn *graphdef.Function) (*flow.Scope, error) {
 	s, err := flow.New(name, nodes, fn, c.definitions)
 	if err != nil {
-		return nil, c.model.invalid(err)
+		return nil, stoa.Wrap(stoa.KindOf(err), err, "%s: %s", c.model.File, stoa.AsError(err).Msg)
 	}
 	return s, nil
 }

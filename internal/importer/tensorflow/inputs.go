@@ -2,6 +2,7 @@ package tensorflow
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,7 +23,7 @@ func (c *converter) inputs(e *env, p ports) error {
 		}
 	}
 	for _, n := range e.scope.Nodes {
-		if _, done := e.vals[n]; done || !e.scope.Reach[n] || !isInput(n) {
+		if _, done := e.vals[n]; done || !e.scope.Reach[n] || !flow.IsInput(n) {
 			continue
 		}
 		if n.Op == "PlaceholderWithDefault" && !c.fedAnyway(n) {
@@ -46,6 +47,19 @@ func (c *converter) inputs(e *env, p ports) error {
 			if err := c.bind(e, port{name: name, ref: flow.Ref{Node: n, Out: i}}); err != nil {
 				return err
 			}
+		}
+	}
+	return c.unusedShapes()
+}
+
+// unusedShapes refuses shapes of inputs that there are not.
+func (c *converter) unusedShapes() error {
+	if len(c.opt.Shapes) < 2 && len(c.bound) < 2 {
+		return nil // the one input there is, whatever its name
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.opt.Shapes)) {
+		if plain := strings.TrimSuffix(name, ":0"); !slices.Contains(c.bound, plain) && !slices.Contains(c.bound, name) {
+			return stoa.Errorf(stoa.Invalid, "%s: the shape of %q is given, and the network has no such input; it has: %s", c.model.File, name, strings.Join(c.bound, ", "))
 		}
 	}
 	return nil
@@ -113,6 +127,7 @@ func (c *converter) bind(e *env, in port) error {
 		}
 	}
 	name := c.root.Input(in.name, in.dtype, dims...)
+	c.bound = append(c.bound, in.name)
 	vs[in.ref.Out] = value{name: name}
 	for i, d := range dims {
 		if d.Param != "" && c.sizeOf[d.Param] == "" {
@@ -148,7 +163,7 @@ func (c *converter) shapeFor(s *flow.Scope, in port) ([]int64, error) {
 	}
 	if given := c.opt.Shapes; len(given) == 1 && len(c.wanted) <= 1 {
 		for name, shape := range given { // the one input there is, whatever its name
-			if s.ByName[name] == nil && isInput(in.ref.Node) {
+			if s.ByName[name] == nil && flow.IsInput(in.ref.Node) {
 				return shape, nil
 			}
 		}
@@ -169,102 +184,12 @@ func (c *converter) shapeFor(s *flow.Scope, in port) ([]int64, error) {
 			return slices.Clone(sh.Dims), nil
 		}
 	}
-	if guess := c.guess(s, in.ref, 0); guess != nil {
+	if guess := s.Guess(in.ref); guess != nil {
 		return guess, nil
 	}
 	// A scalar is also what old graphs say where they know nothing.
 	if sh := in.ref.Node.ShapeOf("shape"); sh != nil || in.shape != nil {
 		return []int64{}, nil
 	}
-	return nil, stoa.Errorf(stoa.Invalid, "%s: nothing in the graph tells the shape of its input %q: "+shapeAdvice, c.model.file, in.name, in.name)
-}
-
-// guess finds what reads a tensor and says how many dimensions it must have.
-func (c *converter) guess(s *flow.Scope, r flow.Ref, depth int) []int64 {
-	const far = 12
-	if depth > far {
-		return nil
-	}
-	for _, n := range s.Nodes {
-		for i, in := range n.In {
-			if in != r {
-				continue
-			}
-			if shape := c.asks(s, n, i, depth); shape != nil {
-				return shape
-			}
-		}
-	}
-	return nil
-}
-
-// asks gives the shape that a node asks of one of its inputs.
-func (c *converter) asks(s *flow.Scope, n *flow.Node, i, depth int) []int64 {
-	free := func(rank int) []int64 { return slices.Repeat([]int64{-1}, rank) }
-	weights := c.sizes(n.Input(1))
-	switch op := n.Op; {
-	case (op == "Conv2D" || op == "DepthwiseConv2dNative") && i == 0:
-		shape := free(4)
-		if len(weights) == 4 {
-			at := 3
-			if n.Text("data_format", "NHWC") == "NCHW" {
-				at = 1
-			}
-			shape[at] = weights[2]
-		}
-		return shape
-	case op == "Conv2DBackpropInput" && i == 2:
-		return free(4)
-	case (op == "MaxPool" || op == "AvgPool" || op == "FusedBatchNorm" || op == "FusedBatchNormV3" || op == "LRN" || strings.HasPrefix(op, "Resize") || op == "DepthToSpace" || op == "SpaceToDepth") && i == 0:
-		return free(4)
-	case op == "Conv3D" || op == "MaxPool3D" || op == "AvgPool3D":
-		return free(5)
-	case op == "MatMul" && i == 0:
-		shape := free(2)
-		if len(weights) == 2 {
-			shape[1] = weights[0]
-			if n.Flag("transpose_b", false) {
-				shape[1] = weights[1]
-			}
-		}
-		return shape
-	case (op == "Pad" || op == "MirrorPad" || op == "PadV2" || op == "Tile") && i == 0 && len(c.sizes(n.Input(1))) > 0:
-		return free(int(min(c.sizes(n.Input(1))[0], 8)))
-	case op == "Transpose" && i == 0 && len(weights) == 1:
-		return free(int(min(weights[0], 8)))
-	case (op == "Slice") && i == 0 && len(weights) == 1:
-		return free(int(min(weights[0], 8)))
-	case op == "SpaceToBatchND" && i == 0:
-		return c.guess(s, flow.Ref{Node: n, Out: 0}, depth+1)
-	case op == "Split" && i == 1 || op == "ConcatV2": // some size changes
-		if like := c.guess(s, flow.Ref{Node: n, Out: 0}, depth+1); like != nil {
-			return free(len(like))
-		}
-	case elementwise[op] || op == "Identity" || op == "BiasAdd":
-		return c.guess(s, flow.Ref{Node: n, Out: 0}, depth+1)
-	}
-	return nil
-}
-
-// elementwise are operators whose output is like what they are given.
-var elementwise = map[string]bool{
-	"Add": true, "AddV2": true, "Sub": true, "Mul": true, "RealDiv": true, "Div": true, "Relu": true, "Relu6": true, "Sigmoid": true, "Tanh": true,
-	"Square": true, "Sqrt": true, "Rsqrt": true, "Neg": true, "Abs": true, "Maximum": true, "Minimum": true, "Elu": true, "LeakyRelu": true, "Cast": true,
-}
-
-// sizes gives the shape of a constant or a variable; nil where it is none.
-func (c *converter) sizes(r flow.Ref) []int64 {
-	n := flow.Through(r).Node
-	if n == nil {
-		return nil
-	}
-	switch n.Op {
-	case "Const":
-		if a := n.Attrs["value"]; a != nil && a.Tensor != nil {
-			return a.Tensor.Shape.Dims
-		}
-	case "VariableV2", "Variable", "VarHandleOp":
-		return n.ShapeOf("shape")
-	}
-	return nil
+	return nil, stoa.Errorf(stoa.Invalid, "%s: nothing in the graph tells the shape of its input %q: "+shapeAdvice, c.model.File, in.name, in.name)
 }

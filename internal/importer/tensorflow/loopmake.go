@@ -139,6 +139,9 @@ func (l *loop) bounds(outside *env) (limits []limit, exact bool) {
 	for len(todo) > 0 {
 		n := flow.Through(todo[0]).Node
 		todo = todo[1:]
+		if n == nil || len(n.In) < 2 {
+			return nil, false
+		}
 		switch n.Op {
 		case "LogicalAnd":
 			todo = append(todo, n.In...)

@@ -17,7 +17,7 @@ import (
 func (c *converter) exitDeps(n *flow.Node) ([]flow.Ref, error) {
 	f := n.Scope.Frame(n)
 	if f == nil || f.Cond == nil {
-		return nil, stoa.Errorf(stoa.Unsupported, "%s: node %q (%s) leads out of a loop that cannot be made out", c.model.file, n.Name, n.Op)
+		return nil, stoa.Errorf(stoa.Unsupported, "it leads out of a loop that cannot be made out")
 	}
 	var out []flow.Ref
 	for _, v := range f.Vars {
@@ -34,7 +34,11 @@ func leave(k *call) ([]value, error) {
 	f := k.Scope.Frame(k.Node)
 	l := loop{call: k, init: k.in[:len(f.Vars)], used: make([]bool, len(f.Vars))}
 	part := loopPart{scope: k.env.scope, fixed: map[*flow.Node]value{}}
+	k.count(f.Cond)
 	for i, v := range f.Vars {
+		for _, n := range []*flow.Node{v.Enter, v.Merge, v.Switch, v.Next} {
+			k.count(n)
+		}
 		bound := []*flow.Node{v.Merge}
 		if v.Switch != nil {
 			bound = append(bound, v.Switch)

@@ -3,7 +3,6 @@ package tensorflow
 import (
 	"maps"
 
-	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -12,7 +11,7 @@ import (
 func operators() map[string]operator {
 	out := map[string]operator{}
 	for _, part := range []map[string]operator{
-		flowOperators(), mathOperators(), matrixOperators(), convOperators(), poolOperators(), imageOperators(), shapeOperators(), sliceOperators(), reduceOperators(), recurrentOperators(),
+		flowOperators(), mathOperators(), matrixOperators(), convOperators(), poolOperators(), imageOperators(), shapeOperators(), sliceOperators(), reduceOperators(), recurrentOperators(), moreOperators(),
 	} {
 		maps.Copy(out, part)
 	}
@@ -42,10 +41,10 @@ func flowOperators() map[string]operator {
 	out := map[string]operator{
 		"Const": constantOperator, "VariableV2": variableOperator, "Variable": variableOperator, "VarHandleOp": variableOperator,
 		"ReadVariableOp": readVariable, "ResourceGather": gatherVariable, "IdentityN": func(k *call) ([]value, error) { return k.in, nil },
-		"Placeholder": unboundInput, "PlaceholderV2": unboundInput, "IteratorGetNext": unboundInput, flow.OpArg: unboundInput,
+		"Placeholder": unboundInput, "PlaceholderV2": unboundInput, "IteratorGetNext": unboundInput,
 		"PartitionedCall": callPartitioned, "StatefulPartitionedCall": callPartitioned,
 		"If": branchIf, "StatelessIf": branchIf, "Case": branchCase, "StatelessCase": branchCase, "While": while, "StatelessWhile": while,
-		"Switch": passSwitch, "RefSwitch": passSwitch, "Merge": merge, "RefMerge": merge,
+		"Switch": passSwitch, "RefSwitch": passSwitch, "_SwitchN": passSwitch, "Merge": merge, "RefMerge": merge,
 		"Exit": leave, "RefExit": leave, "LoopCond": same,
 
 		"TensorListReserve": tensorListReserve, "EmptyTensorList": emptyTensorList, "TensorListFromTensor": tensorListFromTensor,
@@ -109,14 +108,14 @@ const maxView = 1 << 10
 // variableOperator gives a variable as what it was saved with: in TensorFlow 1
 // the tensor, later a handle by which it is read.
 func variableOperator(k *call) ([]value, error) {
-	if k.model.vars == nil {
+	if k.model.Vars == nil {
 		return nil, k.unsupportedf("it is a variable, and its value is not in the file: freeze the graph, or add the checkpoint's .index and .data files, or export the network as a SavedModel")
 	}
-	key, ok := k.model.vars.key(k.Name, k.Text("shared_name", ""))
+	key, ok := k.model.Vars.Key(k.Name, k.Text("shared_name", ""))
 	if !ok {
 		return nil, k.unsupportedf("the variables that were saved do not have it")
 	}
-	t, err := k.model.vars.value(key)
+	t, err := k.model.Vars.Value(key)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/stoa-project/stoa/internal/format/graphdef/arith"
-	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
 	"github.com/stoa-project/stoa/internal/onnx"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -19,16 +18,10 @@ func convOperators() map[string]operator {
 	}
 }
 
-// channelsFirst tells whether channels come before rows and columns.
-func channelsFirst(n *flow.Node) bool {
-	f := n.Text("data_format", "NHWC")
-	return f == "NCHW" || f == "NCDHW"
-}
-
 // spatial makes a node work on channels first. ONNX's operators on pictures take
 // nothing else; what is turned before and after cancels out later.
 func (k *call) spatial(x string, rank int, f func(x string) (string, error)) (string, error) {
-	if channelsFirst(k.Node) {
+	if k.ChannelsFirst() {
 		return f(x)
 	}
 	y, err := f(k.op("Transpose", []string{x}, onnx.AInts("perm", toFirst(rank)...)))
@@ -63,7 +56,7 @@ func (k *call) inner(name string, n int) ([]int64, error) {
 		return slices.Repeat([]int64{1}, n), nil
 	}
 	at, rest := 1, []int{0, n + 1}
-	if channelsFirst(k.Node) {
+	if k.ChannelsFirst() {
 		at, rest = 2, []int{0, 1}
 	}
 	if len(vs) != n+2 {
@@ -131,7 +124,7 @@ func (k *call) pads(x string, w build.Window) (onnx.Attribute, error) {
 			return onnx.Attribute{}, k.invalid("its explicit_paddings are %v", vs)
 		}
 		from := 2
-		if channelsFirst(k.Node) {
+		if k.ChannelsFirst() {
 			from = 4
 		}
 		out := make([]int64, 2*n)
@@ -162,6 +155,17 @@ func (k *call) kernel(i, n int) ([]int64, error) {
 	return out, nil
 }
 
+// windowOf reads how a kernel moves.
+func (k *call) windowOf(kernel []int64, n int) (build.Window, error) {
+	w := build.Window{Kernel: kernel}
+	var err error
+	if w.Stride, err = k.inner("strides", n); err != nil {
+		return w, err
+	}
+	w.Dilation, err = k.inner("dilations", n)
+	return w, err
+}
+
 func convolution(k *call) ([]value, error) {
 	return tensorOp(2, func(k *call) (string, error) {
 		n := 2
@@ -172,11 +176,8 @@ func convolution(k *call) ([]value, error) {
 		if err != nil {
 			return "", err
 		}
-		w := build.Window{Kernel: size[:n]}
-		if w.Stride, err = k.inner("strides", n); err != nil {
-			return "", err
-		}
-		if w.Dilation, err = k.inner("dilations", n); err != nil {
+		w, err := k.windowOf(size[:n], n)
+		if err != nil {
 			return "", err
 		}
 		return k.convolve(w, size, onnx.Attribute{})
@@ -241,11 +242,8 @@ func transposed(k *call) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := build.Window{Kernel: size[:n]}
-	if w.Stride, err = k.inner("strides", n); err != nil {
-		return nil, err
-	}
-	if w.Dilation, err = k.inner("dilations", n); err != nil {
+	w, err := k.windowOf(size[:n], n)
+	if err != nil {
 		return nil, err
 	}
 	order := []int{n + 1, n}
@@ -278,7 +276,7 @@ func (k *call) enlarge(x string, w build.Window) ([]build.Transposed, error) {
 		}
 	}
 	first := 1
-	if channelsFirst(k.Node) {
+	if k.ChannelsFirst() {
 		first = 2
 	}
 	out := make([]build.Transposed, n)

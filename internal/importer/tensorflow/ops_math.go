@@ -148,7 +148,7 @@ func softmax(op string) operator { return direct(op, 1, onnx.AInt("axis", -1)) }
 func biasAdd(k *call) ([]value, error) {
 	return tensorOp(2, func(k *call) (string, error) {
 		bias := k.x(1)
-		if rank := k.rank(k.x(0)); channelsFirst(k.Node) && rank > 2 {
+		if rank := k.rank(k.x(0)); k.ChannelsFirst() && rank > 2 {
 			shape := []int64{-1}
 			for range rank - 2 {
 				shape = append(shape, 1)
@@ -364,25 +364,33 @@ func fakeQuant(k *call) ([]value, error) {
 			*to = v[0]
 		}
 	}
-	bits := k.Int("num_bits", 8)
-	if bits < 2 || bits > 16 || !(lo <= hi) {
-		return nil, k.invalid("it has %d bits between %g and %g", bits, lo, hi)
+	r, err := k.steps(lo, hi)
+	if err != nil {
+		return nil, err
 	}
-	first := float64(oneIf(k.Flag("narrow_range", false)))
-	last := float64(int64(1)<<bits - 1)
-	if lo == 0 && hi == 0 {
-		return one(k.last("Mul", []string{k.x(0), k.like(k.x(0), 0)})), nil
-	}
-	// The range moves so that zero is one of the steps.
-	scale := (hi - lo) / (last - first)
-	zero := math.Min(math.Max(math.Floor(first-lo/scale+0.5), first), last)
-	lo, hi = (first-zero)*scale, (last-zero)*scale
+	lo, hi, scale := r[0], r[1], r[2]
 	return tensorOp(1, func(k *call) (string, error) {
 		x := k.op("Clip", []string{k.x(0), k.like(k.x(0), lo), k.like(k.x(0), hi)})
 		step := k.op2("Div", k.op2("Sub", x, k.like(x, lo)), k.like(x, scale))
 		step = k.op("Floor", []string{k.op2("Add", step, k.like(x, 0.5))})
 		return k.last("Add", []string{k.op2("Mul", step, k.like(x, scale)), k.like(x, lo)}), nil
 	})(k)
+}
+
+// steps moves a range so that zero is one of its steps, and gives the step too.
+func (k *call) steps(lo, hi float64) ([3]float64, error) {
+	bits := k.Int("num_bits", 8)
+	if bits < 2 || bits > 16 || !(lo <= hi) || lo == hi && lo != 0 {
+		return [3]float64{}, k.invalid("it has %d bits between %g and %g", bits, lo, hi)
+	}
+	if lo == hi { // zeros only
+		return [3]float64{0, 0, 1}, nil
+	}
+	first := float64(oneIf(k.Flag("narrow_range", false)))
+	last := float64(int64(1)<<bits - 1)
+	scale := (hi - lo) / (last - first)
+	zero := math.Min(math.Max(math.Floor(first-lo/scale+0.5), first), last)
+	return [3]float64{(first - zero) * scale, (last - zero) * scale, scale}, nil
 }
 
 func cumsum(k *call) ([]value, error) {

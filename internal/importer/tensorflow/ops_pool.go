@@ -50,7 +50,7 @@ func (k *call) sizesFromInputs() error {
 		lists[name] = vs
 	}
 	n := *k.Node
-	n.Node = n.Node.With(lists)
+	n.Node = n.With(lists)
 	k.Node = &n
 	return nil
 }
@@ -84,7 +84,7 @@ func (k *call) batchStatistics(x, scale, offset string, eps float32) string {
 	axes := []int64{}
 	shape := []int64{}
 	channel := rank - 1
-	if channelsFirst(k.Node) {
+	if k.ChannelsFirst() {
 		channel = 1
 	}
 	for i := range rank {

@@ -18,7 +18,7 @@ func sliceOperators() map[string]operator {
 }
 
 // farEnd is beyond the end of any axis.
-const farEnd = 1 << 40
+const farEnd = arith.FarEnd
 
 func sliceOperator(k *call) ([]value, error) {
 	return tensorOp(3, func(k *call) (string, error) {
@@ -54,53 +54,6 @@ func sliceOperator(k *call) ([]value, error) {
 	})(k)
 }
 
-// stride is what a StridedSlice does along one axis.
-type stride struct {
-	at         int // in its lists
-	all        bool
-	gone       bool // one element is taken, and the axis goes
-	begin, end bool // from the beginning, to the end
-}
-
-// strides reads the masks: what becomes of each axis of the input, and where the
-// output has new axes of one.
-func (k *call) strides(entries, rank int) (axes []stride, added []int64, err error) {
-	mask := func(name string, i int) bool { return k.Int(name, 0)>>i&1 != 0 }
-	fresh := 0
-	for i := range entries {
-		if mask("new_axis_mask", i) && !mask("ellipsis_mask", i) {
-			fresh++
-		}
-	}
-	out, sawDots := 0, false
-	for i := range entries {
-		switch {
-		case mask("ellipsis_mask", i):
-			if sawDots {
-				return nil, nil, k.invalid("it has two ellipses")
-			}
-			sawDots = true
-			for range rank - (entries - 1 - fresh) {
-				axes = append(axes, stride{all: true})
-				out++
-			}
-		case mask("new_axis_mask", i):
-			added = append(added, int64(out))
-			out++
-		default:
-			gone := mask("shrink_axis_mask", i)
-			axes = append(axes, stride{at: i, gone: gone, begin: mask("begin_mask", i), end: mask("end_mask", i)})
-			if !gone {
-				out++
-			}
-		}
-	}
-	if len(axes) > rank {
-		return nil, nil, k.invalid("it slices %d axes of an input of %d", len(axes), rank)
-	}
-	return axes, added, nil
-}
-
 func stridedSlice(k *call) ([]value, error) {
 	return tensorOp(4, func(k *call) (string, error) {
 		shape, err := k.shapeOf(k.x(0))
@@ -113,9 +66,9 @@ func stridedSlice(k *call) ([]value, error) {
 		} else {
 			return "", k.unsupportedf("the number of axes that it slices is not known")
 		}
-		axes, added, err := k.strides(entries, len(shape))
-		if err != nil {
-			return "", err
+		axes, added, ok := arith.Strides(k.Node.Node, entries, len(shape))
+		if !ok {
+			return "", k.invalid("it slices more axes than its input of %s has", onnx.DimString(shape))
 		}
 		x, err := k.sliceAxes(axes)
 		if err != nil {
@@ -123,7 +76,7 @@ func stridedSlice(k *call) ([]value, error) {
 		}
 		var gone []int64
 		for i, a := range axes {
-			if a.gone {
+			if a.Gone {
 				gone = append(gone, int64(i))
 			}
 		}
@@ -137,30 +90,9 @@ func stridedSlice(k *call) ([]value, error) {
 	})(k)
 }
 
-// ends gives where an axis is sliced, from the lists of numbers that are known.
-func (a stride) ends(begins, ends []int64, knowBegins, knowEnds bool, by int64) (from, to, step int64) {
-	from, to, step = 0, farEnd, by
-	if step < 0 {
-		from, to = farEnd, -farEnd
-	}
-	if knowBegins && (!a.begin || a.gone) {
-		from = begins[a.at]
-	}
-	if knowEnds && !a.end {
-		to = ends[a.at]
-	}
-	if a.gone {
-		if to = from + 1; to == 0 {
-			to = farEnd
-		}
-		step = 1
-	}
-	return from, to, step
-}
-
 // sliceAxes slices the axes that are not taken whole. Numbers that are not known
 // are picked out of the lists when the network runs.
-func (k *call) sliceAxes(axes []stride) (string, error) {
+func (k *call) sliceAxes(axes []arith.Stride) (string, error) {
 	steps, err := k.intsAt(3, "steps")
 	if err != nil {
 		return "", err
@@ -171,18 +103,18 @@ func (k *call) sliceAxes(axes []stride) (string, error) {
 	var starts, stops, list, strides []int64
 	var dynamic []int
 	for i, a := range axes {
-		if a.all {
+		if a.All {
 			continue
 		}
-		if a.at >= len(steps) || knowBegins && a.at >= len(b) || knowEnds && a.at >= len(e) {
+		if a.At >= len(steps) || knowBegins && a.At >= len(b) || knowEnds && a.At >= len(e) {
 			return "", k.invalid("its lists differ in length")
 		}
-		step := steps[a.at]
+		step := steps[a.At]
 		if step == 0 {
 			return "", k.invalid("a step is 0")
 		}
-		from, to, step := a.ends(b, e, knowBegins, knowEnds, step)
-		if !a.gone && from == 0 && to >= farEnd && step == 1 && (knowBegins || a.begin) && (knowEnds || a.end) {
+		from, to, step := a.Ends(b, e, step)
+		if !a.Gone && from == 0 && to >= farEnd && step == 1 && (knowBegins || a.Begin) && (knowEnds || a.End) {
 			continue
 		}
 		starts, stops, strides, list = append(starts, from), append(stops, to), append(strides, step), append(list, int64(i))
@@ -193,7 +125,7 @@ func (k *call) sliceAxes(axes []stride) (string, error) {
 	}
 	in := []string{k.x(0), k.b.Ints(starts...), k.b.Ints(stops...), k.b.Ints(list...), k.b.Ints(strides...)}
 	if !knowBegins {
-		in[1] = k.dynamicEnds(k.x(1), axes, dynamic, starts, func(a stride) bool { return a.begin && !a.gone })
+		in[1] = k.dynamicEnds(k.x(1), axes, dynamic, starts, func(a arith.Stride) bool { return a.Begin && !a.Gone })
 	}
 	if !knowEnds || !knowBegins {
 		in[2] = k.dynamicStops(axes, dynamic, stops, in[1], knowEnds)
@@ -203,14 +135,14 @@ func (k *call) sliceAxes(axes []stride) (string, error) {
 
 // dynamicEnds picks the elements of a list for some axes, but for those that are
 // masked, whose numbers are given.
-func (k *call) dynamicEnds(from string, axes []stride, which []int, masked []int64, isMasked func(stride) bool) string {
+func (k *call) dynamicEnds(from string, axes []arith.Stride, which []int, masked []int64, isMasked func(arith.Stride) bool) string {
 	from = k.cast(from, tensor.Int64)
 	var parts []string
 	for j, i := range which {
 		if isMasked(axes[i]) {
 			parts = append(parts, k.b.Ints(masked[j]))
 		} else {
-			parts = append(parts, k.op("Gather", []string{from, k.b.Ints(int64(axes[i].at))}))
+			parts = append(parts, k.op("Gather", []string{from, k.b.Ints(int64(axes[i].At))}))
 		}
 	}
 	if len(parts) == 1 {
@@ -219,19 +151,19 @@ func (k *call) dynamicEnds(from string, axes []stride, which []int, masked []int
 	return k.op("Concat", parts, onnx.AInt("axis", 0))
 }
 
-func (k *call) dynamicStops(axes []stride, which []int, stops []int64, starts string, knowEnds bool) string {
+func (k *call) dynamicStops(axes []arith.Stride, which []int, stops []int64, starts string, knowEnds bool) string {
 	list := k.cast(k.x(2), tensor.Int64)
 	var parts []string
 	for j, i := range which {
 		switch a := axes[i]; {
-		case a.gone:
+		case a.Gone:
 			// One element from where it begins; behind the last is the end.
 			next := k.op2("Add", k.op("Gather", []string{starts, k.b.Ints(int64(j))}), k.b.Ints(1))
 			parts = append(parts, k.op("Where", []string{k.op2("Equal", next, k.b.Ints(0)), k.b.Ints(farEnd), next}))
-		case a.end || knowEnds:
+		case a.End || knowEnds:
 			parts = append(parts, k.b.Ints(stops[j]))
 		default:
-			parts = append(parts, k.op("Gather", []string{list, k.b.Ints(int64(a.at))}))
+			parts = append(parts, k.op("Gather", []string{list, k.b.Ints(int64(a.At))}))
 		}
 	}
 	if len(parts) == 1 {

@@ -15,6 +15,7 @@ import (
 	"github.com/stoa-project/stoa/internal/format/bundle"
 	"github.com/stoa-project/stoa/internal/format/graphdef"
 	"github.com/stoa-project/stoa/internal/format/graphdef/flow"
+	"github.com/stoa-project/stoa/internal/format/savedmodel"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/onnx/build"
 )
@@ -43,7 +44,7 @@ func (Plug) Find(files []*importer.File) []importer.Candidate {
 		if err != nil {
 			continue
 		}
-		kind, text := sight(data)
+		kind, text := savedmodel.Sight(data)
 		format := formats[kind]
 		if text {
 			format += ", text"
@@ -59,27 +60,26 @@ func (Plug) Find(files []*importer.File) []importer.Candidate {
 	return out
 }
 
-func sight(data []byte) (kind graphdef.Kind, text bool) {
-	if kind = graphdef.SightText(data); kind != graphdef.KindNone {
-		return kind, true
-	}
-	return graphdef.Sight(data), false
-}
-
 var formats = map[graphdef.Kind]string{
 	graphdef.KindGraph: "TensorFlow GraphDef", graphdef.KindSavedModel: "TensorFlow SavedModel", graphdef.KindMetaGraph: "TensorFlow checkpoint",
 }
 
 // Import makes the network of a candidate.
 func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, error) {
-	m, err := open(job)
+	m, err := savedmodel.Open(job.Candidate.Files[0], func(name string) ([]byte, error) {
+		f, err := job.Source.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		return f.Data()
+	})
 	if err != nil {
 		return nil, err
 	}
 	c := newConverter(m, job.Options)
 	net := &importer.Network{Format: job.Candidate.Format, Fold: true}
 	err = c.convert(ctx)
-	net.Files, net.Layers = m.files, c.layers
+	net.Files, net.Layers = m.Files, c.layers
 	net.Notes = slices.Sorted(maps.Keys(c.notes))
 	if len(c.unsupported) > 0 {
 		net.Unsupported = c.unsupported
@@ -96,12 +96,12 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	return net, nil
 }
 
-func newConverter(m *model, opt importer.Options) *converter {
+func newConverter(m *savedmodel.Model, opt importer.Options) *converter {
 	c := &converter{
 		model: m, opt: opt, ops: operators(), root: build.New("tensorflow"), layers: map[string]int{}, counted: map[*flow.Node]bool{},
 		notes: map[string]bool{}, known: map[string]bool{}, scopes: map[string]*flow.Scope{}, constants: map[*graphdef.Tensor]string{},
 		transposed: map[string]string{}, marks: map[string]mark{}, sizeOf: map[string]string{},
 	}
-	c.budget = 8*m.size + 64<<20
+	c.budget = 8*m.Size + 64<<20
 	return c
 }

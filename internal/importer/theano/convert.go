@@ -37,6 +37,7 @@ func (c *converter) run(shapes map[string][]int64) error {
 	}
 	for _, l := range c.net.order {
 		s := &settings{n: c.net, l: l}
+		c.b.From(l.kind)
 		var y string
 		var err error
 		if l.kind == "Input" {

@@ -37,9 +37,10 @@ func readParameters(file string, data []byte) (*parameters, error) {
 
 // readNpz reads what np.savez(file, *values) wrote: arr_0, arr_1 and so on.
 func readNpz(file string, data []byte) (*parameters, error) {
-	// A look at the names first: other zips are not for this package.
-	const arr = "arr_0.npy"
-	if !bytes.Contains(data, []byte(arr)) {
+	// A look at the list of names first, which stands at the end: other archives,
+	// which may be large, are not for this package.
+	const listBytes, arr = 1 << 20, "arr_0.npy"
+	if !bytes.Contains(data[max(0, len(data)-listBytes):], []byte(arr)) {
 		return nil, nil
 	}
 	names, ts, err := npy.ParseNpz(data)
@@ -280,8 +281,11 @@ func itemsOf(v any) ([]any, bool) {
 	return nil, false
 }
 
-// mentions tells whether a pickle has objects of Theano or Lasagne in it.
+// mentions tells whether a pickle has objects of Theano or Lasagne near its
+// beginning.
 func mentions(data []byte) bool {
+	const near = 1 << 20
+	data = data[:min(len(data), near)]
 	return bytes.Contains(data, []byte("theano.")) || bytes.Contains(data, []byte("lasagne."))
 }
 

@@ -151,7 +151,7 @@ func (Plug) Import(ctx context.Context, job importer.Job) (*importer.Network, er
 	if out.Model, err = c.b.Model(); err != nil {
 		return nil, stoa.Wrap(stoa.KindOf(err), err, "%s: %s", name, stoa.AsError(err).Msg)
 	}
-	out.Notes = slices.Sorted(maps.Keys(c.notes))
+	out.Mapped, out.Notes = c.b.Mapped(), slices.Sorted(maps.Keys(c.notes))
 	for _, a := range p.arrays {
 		n, err := tensor.Elements(a.Shape)
 		if err == nil {

@@ -363,21 +363,30 @@ func renameIn(names []string, rename map[string]string) {
 	}
 }
 
-// renameBody renames what a graph within reads of the graph around it. The names
-// of all graphs of a builder differ, so that nothing else is hit.
+// renameBody renames tensors in a graph within, those it reads of the graphs
+// around it and its own. The names of all graphs of a builder differ, so that
+// nothing else is hit.
 func renameBody(g *onnx.Graph, rename map[string]string) {
 	if g == nil {
 		return
 	}
-	for _, n := range g.Nodes {
-		renameIn(n.Inputs, rename)
-		for i := range n.Attrs {
-			renameBody(n.Attrs[i].G, rename)
+	for _, vs := range [][]*onnx.ValueInfo{g.Inputs, g.Outputs} {
+		for _, v := range vs {
+			if to, ok := rename[v.Name]; ok {
+				v.Name = to
+			}
 		}
 	}
-	for _, o := range g.Outputs {
-		if to, ok := rename[o.Name]; ok {
-			o.Name = to
+	for _, t := range g.Initializers {
+		if to, ok := rename[t.Name]; ok {
+			t.Name = to
+		}
+	}
+	for _, n := range g.Nodes {
+		renameIn(n.Inputs, rename)
+		renameIn(n.Outputs, rename)
+		for i := range n.Attrs {
+			renameBody(n.Attrs[i].G, rename)
 		}
 	}
 }

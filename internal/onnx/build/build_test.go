@@ -79,6 +79,27 @@ func TestBuilderBody(t *testing.T) {
 	}
 }
 
+// TestBuilderBodyName makes an output of a name that a body has within.
+func TestBuilderBodyName(t *testing.T) {
+	b := New("net")
+	x := b.Input("x", tensor.Float32, onnx.Fixed(2))
+	branch := b.Sub("branch")
+	branch.Output("r", branch.Op("r", "Neg", []string{branch.Op("y", "Relu", []string{x})}))
+	g, err := branch.Body()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cond := b.Constant("cond", tensor.Tensor{DType: tensor.Bool, Shape: []int64{}, Data: []byte{1}})
+	b.Output("y", b.Op("z", "If", []string{cond}, onnx.AGraph("then_branch", g), onnx.AGraph("else_branch", g)))
+	m, err := b.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := onnx.Check(m); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBuilderErrors(t *testing.T) {
 	for name, f := range map[string]func(b *Builder){
 		"no output":    func(*Builder) {},

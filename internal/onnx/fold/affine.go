@@ -269,10 +269,7 @@ func shifted(v []float32, l line) tensor.Tensor {
 
 // add adds a weight under a name that is free.
 func (f *folder) add(n *onnx.Node, what string, t tensor.Tensor) string {
-	name := n.Outputs[0] + "." + what + ".folded"
-	for f.weights[name] != nil || f.producer[name] != nil {
-		name += "_"
-	}
+	name := f.free(n.Outputs[0] + "." + what + ".folded")
 	w := onnx.NewTensor(name, t)
 	f.weights[name] = w
 	f.graph.Initializers = append(f.graph.Initializers, w)

@@ -31,6 +31,8 @@ func Fold(m *onnx.Model) error {
 	f.constants()
 	f.index()
 	f.affine()
+	f.index()
+	f.windows()
 	m.Graph.Prune()
 	return nil
 }

@@ -85,6 +85,12 @@ func (p *pass) index() {
 		for _, o := range n.Outputs {
 			p.taken[o] = true
 		}
+		for i := range n.Attrs {
+			p.take(n.Attrs[i].G)
+			for _, g := range n.Attrs[i].Graphs {
+				p.take(g)
+			}
+		}
 		direct := map[string]bool{}
 		for _, name := range n.Inputs {
 			direct[name] = true
@@ -95,6 +101,28 @@ func (p *pass) index() {
 				p.kept[name] = true
 			}
 		})
+	}
+}
+
+// take takes the names of a graph within, where one of the graph around it would
+// be hidden.
+func (p *pass) take(g *onnx.Graph) {
+	if g == nil {
+		return
+	}
+	for _, v := range g.Inputs {
+		p.taken[v.Name] = true
+	}
+	for _, t := range g.Initializers {
+		p.taken[t.Name] = true
+	}
+	for _, n := range g.Nodes {
+		for _, o := range n.Outputs {
+			p.taken[o] = true
+		}
+		for i := range n.Attrs {
+			p.take(n.Attrs[i].G)
+		}
 	}
 }
 

@@ -439,3 +439,12 @@ def translate(a, b):
 
 
 case('net_attention', named(translate(a, b)), {a: rand(2, 5, 3), b: rand(2, 4, 2)}, shapes='batch')
+
+# Where automatic padding and ceil_out_dim meet, and where a window would lie
+# wholly behind its input, CNTK reads what is not there.
+x = picture(2, 6, 7)
+for kind, number in [('max', C.MAX_POOLING), ('avg', C.AVG_POOLING)]:
+    for k, stride in [(3, 2), (2, 2), (2, 3)]:
+        if (k, stride) != (2, 3):
+            case('%spool_ceil_k%d_s%d' % (kind, k, stride), C.pooling(x, number, (k, k), strides=(stride, stride), ceil_out_dim=True, name='y'), {x: rand(2, 2, 6, 7)})
+        case('%spool_auto_k%d_s%d' % (kind, k, stride), C.pooling(x, number, (k, k), strides=(stride, stride), auto_padding=[True, True], name='y'), {x: rand(2, 2, 6, 7)})

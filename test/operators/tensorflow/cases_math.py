@@ -84,3 +84,7 @@ def add(case, rnd):
         case(op.lower(), lambda a, op=op: tf.cast(getattr(raw, op)(input=a > -0.5, axis=[1]), tf.float32), z)
     case("logsumexp", lambda a: tf.reduce_logsumexp(a, axis=1), z)
     case("moments", lambda a: tf.nn.moments(a, axes=[1, 2])[1], z)
+    case("bucketize", lambda a: raw.Bucketize(input=a, boundaries=[-0.5, 0.0, 0.4]), x)
+    case("unsortedsegmentsum", lambda a: raw.UnsortedSegmentSum(data=a, segment_ids=[1, 0, -1, 1], num_segments=3), rnd(4, 3), free=False)
+    case("sparsematmul", lambda a: raw.SparseMatMul(a=a, b=tf.constant(rnd(4, 3)), transpose_b=True), x)
+    case("fakequantchannels", lambda a: raw.FakeQuantWithMinMaxVarsPerChannel(inputs=a, min=[-0.5, -1, -0.2], max=[0.5, 0.3, 0.9], num_bits=5), x)

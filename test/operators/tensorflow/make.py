@@ -41,19 +41,41 @@ def rnd(*shape, seed=0, lo=-1.0, hi=1.0):
     return (r.rand(*shape) * (hi - lo) + lo).astype(np.float32)
 
 
-def case(name, f, *inputs, free=True, **settings):
-    """A case of a function of arrays; free leaves the first size of each open."""
-    CASES[name] = (f, inputs, free, settings)
+def case(name, f, *inputs, free=True, form="graph", keep=(), **settings):
+    """A case of a function of arrays; free leaves the first size of each open. A
+    saved one is a SavedModel with the variables in keep; in a lowered one loops and
+    conditions are nodes, as in TensorFlow 1."""
+    CASES[name] = (f, inputs, free, form, keep, settings)
+
+
+def save(folder, fn, keep):
+    module = tf.Module()
+    module.keep = list(keep)
+    tf.saved_model.save(module, folder, signatures=fn)
+    for extra in ("fingerprint.pb", "assets"):
+        path = os.path.join(folder, extra)
+        if os.path.isdir(path):
+            os.rmdir(path)
+        elif os.path.exists(path):
+            os.remove(path)
 
 
 def write(name):
-    f, inputs, free, settings = CASES[name]
+    f, inputs, free, form, keep, settings = CASES[name]
     inputs = [np.asarray(i) for i in inputs]
     specs = [tf.TensorSpec([None, *i.shape[1:]] if free and i.ndim else i.shape, i.dtype, name=f"x{k}") for k, i in enumerate(inputs)]
+    if form == "saved":
+        fn = tf.function(lambda *a: {"y": f(*a)}, autograph=False).get_concrete_function(*specs)
+        folder = os.path.join(here, name)
+        shutil.rmtree(folder, ignore_errors=True)
+        save(folder, fn, keep)
+        out = fn(*[tf.constant(i) for i in inputs])
+        npz(os.path.join(here, name + ".npz"), {f"x{k}": i for k, i in enumerate(inputs)}, {"y": out["y"].numpy()})
+        return
     fn = tf.function(f, autograph=False).get_concrete_function(*specs)
     frozen = fn
-    if fn.graph.variables:
-        frozen = convert_to_constants.convert_variables_to_constants_v2(fn, lower_control_flow=False)
+    if fn.graph.variables or form == "lowered":
+        frozen = convert_to_constants.convert_variables_to_constants_v2(fn, lower_control_flow=form == "lowered")
     graph = frozen.graph.as_graph_def()
     out = fn(*[tf.constant(i) for i in inputs])
     out = tf.nest.flatten(out)

@@ -13,8 +13,9 @@ import (
 // Conditional is what lies between a Merge and the Switches before it.
 type Conditional struct {
 	Pred  Ref
-	Sides []Ref // the Merge's inputs: what is given where the predicate is false, and where it is true
+	Sides []Ref // the Merge's inputs: what is given where the predicate is false, and where it is true; or 0, 1 and so on
 	Data  []Ref // what the Switches pass on
+	Many  bool  // the predicate is a number; one that is none of the sides' means the last
 }
 
 // ConditionalOf finds the condition whose branches a Merge joins.
@@ -22,16 +23,13 @@ func ConditionalOf(n *Node) (Conditional, error) {
 	bad := func() error {
 		return stoa.Errorf(stoa.Unsupported, "it joins branches whose condition cannot be found")
 	}
-	cond := Conditional{Sides: make([]Ref, 2)}
-	if len(n.In) != 2 {
+	cond := Conditional{Sides: make([]Ref, len(n.In))}
+	if len(n.In) < 2 {
 		return cond, bad()
 	}
 	for _, in := range n.In {
 		side, found := toSwitch(&cond, in)
-		if !found {
-			return cond, bad()
-		}
-		if cond.Sides[side].Node != nil {
+		if !found || side >= len(cond.Sides) || cond.Sides[side].Node != nil {
 			return cond, bad()
 		}
 		cond.Sides[side] = in
@@ -66,7 +64,7 @@ func toSwitch(cond *Conditional, from Ref) (side int, found bool) {
 			}
 			if pred == cond.Pred {
 				if !found {
-					side, found = min(s.r.Out, 1), true
+					side, found, cond.Many = s.r.Out, true, n.Op == switchN
 				}
 				cond.Data = append(cond.Data, n.In[0])
 			}
@@ -98,5 +96,8 @@ func (n *Node) pivots() []Ref {
 	return out
 }
 
-// IsSwitch tells whether a node parts a tensor to one of two sides.
-func IsSwitch(n *Node) bool { return strings.HasSuffix(n.Op, "Switch") }
+// IsSwitch tells whether a node parts a tensor to one of some sides.
+func IsSwitch(n *Node) bool { return strings.HasSuffix(n.Op, "Switch") || n.Op == switchN }
+
+// switchN parts to one of many.
+const switchN = "_SwitchN"

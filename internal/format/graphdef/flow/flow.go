@@ -174,7 +174,10 @@ func Through(r Ref) Ref {
 		case "Identity", "Enter", "RefEnter", "StopGradient", "Snapshot", "EnsureShape", "CheckNumerics", "ReadVariableOp":
 			r = r.Node.In[0]
 		case "IdentityN":
-			r = r.Node.Input(r.Out)
+			if r.Out >= len(r.Node.In) {
+				return r
+			}
+			r = r.Node.In[r.Out]
 		default:
 			return r
 		}

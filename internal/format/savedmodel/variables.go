@@ -1,4 +1,4 @@
-package tensorflow
+package savedmodel
 
 import (
 	"strings"
@@ -10,8 +10,8 @@ import (
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
-// variables are the values of a bundle.
-type variables struct {
+// Variables are the values of a bundle.
+type Variables struct {
 	file   string
 	index  *bundle.Index
 	shards [][]byte
@@ -23,7 +23,7 @@ type variables struct {
 const objectGraph = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 // names reads which variable lies under which key, where the bundle says it.
-func (v *variables) names() error {
+func (v *Variables) names() error {
 	e, ok := v.index.Entries[objectGraph]
 	if !ok {
 		return nil
@@ -54,16 +54,16 @@ func uvarint(b []byte) (v uint64, n int) {
 	return 0, 0
 }
 
-func (v *variables) bytes(key string, e bundle.Entry) ([]byte, error) {
+func (v *Variables) bytes(key string, e bundle.Entry) ([]byte, error) {
 	if e.Shard < 0 || e.Shard >= len(v.shards) || e.Offset < 0 || e.Size < 0 || e.Offset > int64(len(v.shards[e.Shard])) || e.Size > int64(len(v.shards[e.Shard]))-e.Offset {
 		return nil, stoa.Errorf(stoa.Invalid, "%s.index: %q lies outside the data files", v.file, key)
 	}
 	return v.shards[e.Shard][e.Offset : e.Offset+e.Size], nil
 }
 
-// key finds the key under which a variable lies: the one that the graph's own
+// Key finds the key under which a variable lies: the one that the graph's own
 // restoring names, else its node's name, else by its full name.
-func (v *variables) key(node, shared string) (string, bool) {
+func (v *Variables) Key(node, shared string) (string, bool) {
 	keys := []string{v.byNode[node], node, shared, v.full[shared], v.full[node]}
 	if i := strings.LastIndexByte(shared, '/'); i >= 0 {
 		keys = append(keys, v.full[shared[i+1:]])
@@ -76,8 +76,8 @@ func (v *variables) key(node, shared string) (string, bool) {
 	return "", false
 }
 
-// value gives a variable's value, a view of the file.
-func (v *variables) value(key string) (tensor.Tensor, error) {
+// Value gives a variable's value, a view of the file.
+func (v *Variables) Value(key string) (tensor.Tensor, error) {
 	e := v.index.Entries[key]
 	if e.Slices > 0 {
 		return tensor.Tensor{}, stoa.Errorf(stoa.Unsupported, "%s.index: variable %q was saved in %d parts, which is not supported: save the network without a partitioner", v.file, key, e.Slices)
@@ -99,20 +99,21 @@ func (v *variables) value(key string) (tensor.Tensor, error) {
 	return t, nil
 }
 
-// restored finds which key the graph itself reads into which variable: by nodes
+// Restore finds which key the graph itself reads into which variable: by nodes
 // that assign what RestoreV2 gives, in the graph and in functions that it calls.
-func (c *converter) restored(main *flow.Scope) map[string]string {
-	out := map[string]string{}
+func (v *Variables) Restore(main *flow.Scope, function func(name string) *flow.Scope) {
+	v.byNode = map[string]string{}
+	out := v.byNode
 	for _, n := range main.Nodes {
 		switch {
 		case isAssign(n):
 			if key, ok := restoreKey(n.Input(1)); ok {
-				if v := flow.Through(n.Input(0)).Node; v != nil {
-					out[v.Name] = key
+				if to := flow.Through(n.Input(0)).Node; to != nil {
+					out[to.Name] = key
 				}
 			}
 		case isCall(n):
-			fn := c.function(n.FuncName("f"))
+			fn := function(n.FuncName("f"))
 			if fn == nil {
 				continue
 			}
@@ -122,14 +123,13 @@ func (c *converter) restored(main *flow.Scope) map[string]string {
 					continue
 				}
 				if key, ok := restoreKey(a.Input(1)); ok {
-					if v := flow.Through(n.Input(arg.Arg)).Node; v != nil {
-						out[v.Name] = key
+					if to := flow.Through(n.Input(arg.Arg)).Node; to != nil {
+						out[to.Name] = key
 					}
 				}
 			}
 		}
 	}
-	return out
 }
 
 func isAssign(n *flow.Node) bool {
