@@ -144,6 +144,9 @@ func (c *converter) poolWindow(a *jit.Args, n int) window {
 func (c *converter) ends(x *jit.Tensor, w window, n int) []int64 {
 	out := make([]int64, n)
 	shape := c.Shape(x)
+	if len(shape) < n {
+		return nil
+	}
 	for i := range out {
 		size, ok := shape[len(shape)-n+i].(int64)
 		extent := (w.kernel[i]-1)*w.dilation[i] + 1

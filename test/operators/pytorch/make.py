@@ -55,12 +55,12 @@ def flat(out):
 
 def slim(path):
     """Leaves out which line of which source each line of code came from, half of a
-    small archive."""
+    small archive, and packs the code."""
     with zipfile.ZipFile(path) as z:
         kept = [(i.filename, z.read(i)) for i in z.infolist() if not i.filename.endswith(".debug_pkl")]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as z:
         for name, data in kept:
-            z.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
+            z.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED if name.endswith(".py") else zipfile.ZIP_STORED)
 
 
 def write(name, module, inputs, shapes=None, traced=False, atol=None, single=None, train=False, names=None):
