@@ -36,7 +36,7 @@ func (f *openFlags) add(c *cobra.Command) {
 	fl := c.Flags()
 	fl.StringArrayVar(&f.shapes, "shape", nil, "INPUT=SIZES: the shape of an input that the files do not tell, such as x=-1,3,224,224 where -1 is free; may be repeated")
 	fl.StringVar(&f.signature, "signature", "", "which signature of a SavedModel, where it has several (TensorFlow)")
-	fl.BoolVar(&f.training, "training", false, "compute as in training, with statistics of the batch, where the network was saved so (Torch7)")
+	fl.BoolVar(&f.training, "training", false, "compute as in training, with statistics of the batch, where the network was saved so (Torch7, PyTorch)")
 }
 
 // set lets the flags that are there override what a manifest said.

@@ -1,6 +1,9 @@
 package importer
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/manifest"
 )
@@ -36,13 +39,16 @@ func OptionsOf(m *manifest.Model) Options {
 // passed over without a word.
 func (o Options) fits(framework string) error {
 	for _, only := range []struct {
-		given        bool
-		field, owner string
+		given bool
+		field string
+		means []string
 	}{
-		{o.Signature != "", "signature", "tensorflow"}, {o.Training, "training", "torch7"}, {len(o.Blobs) > 0, "blobs", "caffe"},
+		{o.Signature != "", "signature", []string{"tensorflow"}},
+		{o.Training, "training", []string{"torch7", "pytorch"}},
+		{len(o.Blobs) > 0, "blobs", []string{"caffe"}},
 	} {
-		if only.given && framework != only.owner {
-			return stoa.Errorf(stoa.Invalid, "model.%s is for models of %s, and this is one of %s", only.field, only.owner, framework)
+		if only.given && !slices.Contains(only.means, framework) {
+			return stoa.Errorf(stoa.Invalid, "model.%s is for models of %s, and this is one of %s", only.field, strings.Join(only.means, " and "), framework)
 		}
 	}
 	return nil

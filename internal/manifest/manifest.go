@@ -49,7 +49,7 @@ type Model struct {
 	// Shapes and the rest are for files that leave something open.
 	Shapes    map[string][]int64 `json:"shapes,omitempty" doc:"Shapes of inputs that the files do not tell, such as x: [-1, 3, 224, 224]; -1 is free."`
 	Signature string             `json:"signature,omitempty" doc:"TensorFlow: which signature of a SavedModel, where it has several."`
-	Training  bool               `json:"training,omitempty" doc:"Torch7: a network that was saved in training mode computes as it does there, with statistics of the batch."`
+	Training  bool               `json:"training,omitempty" doc:"Torch7 and PyTorch: a network that was saved in training mode computes as it does there, with statistics of the batch."`
 }
 
 // Sample is an input that works: for the page, and for the check of a push.
