@@ -92,7 +92,7 @@ func (c *checker) node(n *Node, s *scope) error {
 			return stoa.Errorf(stoa.Invalid, "onnx: %s has the attribute %s twice", n.Describe(), quote(a.Name))
 		}
 		attrs[a.Name] = true
-		for _, g := range a.subgraphs() {
+		for _, g := range a.Subgraphs() {
 			if err := c.graph(g, s); err != nil {
 				e := stoa.AsError(err)
 				return stoa.Wrap(e.Kind, err, "%s, within %s", e.Msg, n.Describe())
@@ -166,7 +166,7 @@ func Unsupported(m *Model) []string {
 				}
 			}
 			for i := range n.Attrs {
-				for _, sub := range n.Attrs[i].subgraphs() {
+				for _, sub := range n.Attrs[i].Subgraphs() {
 					walk(sub)
 				}
 			}

@@ -120,7 +120,7 @@ func (n *Node) EachInput(f func(string)) {
 		}
 	}
 	for i := range n.Attrs {
-		for _, g := range n.Attrs[i].subgraphs() {
+		for _, g := range n.Attrs[i].Subgraphs() {
 			for _, inner := range g.Nodes {
 				inner.EachInput(f)
 			}

@@ -38,7 +38,7 @@ func (a *Attribute) eachTensor(f func(*Tensor) error) error {
 			return err
 		}
 	}
-	for _, g := range a.subgraphs() {
+	for _, g := range a.Subgraphs() {
 		if err := g.EachTensor(f); err != nil {
 			return err
 		}
@@ -46,8 +46,8 @@ func (a *Attribute) eachTensor(f func(*Tensor) error) error {
 	return nil
 }
 
-// subgraphs gives the graphs that an attribute holds.
-func (a *Attribute) subgraphs() []*Graph {
+// Subgraphs gives the graphs that an attribute holds.
+func (a *Attribute) Subgraphs() []*Graph {
 	if a.G != nil {
 		return append([]*Graph{a.G}, a.Graphs...)
 	}

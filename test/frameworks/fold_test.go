@@ -129,6 +129,14 @@ func TestFoldComputesTheSame(t *testing.T) {
 		{"mean of a picture", picture, func(b *graph) { b.node("ReduceMean", "x", "y", onnx.AInts("axes", -1, 2), onnx.AInt("keepdims", 0)) }, "GlobalAveragePool Flatten"},
 		{"mean of a picture, kept", picture, func(b *graph) { b.node("ReduceMean", "x", "y", onnx.AInts("axes", 2, 3)) }, "GlobalAveragePool"},
 		{"mean of channels", picture, func(b *graph) { b.node("ReduceMean", "x", "y", onnx.AInts("axes", 1, 2)) }, "ReduceMean"},
+		{"twice the same", picture, func(b *graph) {
+			b.weight("w", 0, 3, 4, 3, 3)
+			b.node("Relu", "x", "r")
+			b.node("Relu", "x", "s")
+			b.node("Conv", "r w", "c")
+			b.node("Conv", "s w", "d")
+			b.node("Add", "c d", "y")
+		}, "Relu Conv Add"},
 		{"shapes", picture, func(b *graph) {
 			b.ints("i", 2, 3)
 			b.ints("lead", 0, -1)

@@ -29,8 +29,13 @@ func (c *tally) table() string {
 	var b strings.Builder
 	b.WriteString("| Framework | What is read | Cases passed |\n|---|---|---|\n")
 	for _, f := range []struct{ name, title, reads string }{
+		{"keras", "Keras 1, 2, 3", "`.keras`, `.h5`, JSON with weights; those that ran on Theano too"},
+		{"tensorflow", "TensorFlow 1, 2", "SavedModel, frozen graph, checkpoint with its `.meta`; loops and conditions"},
+		{"pytorch", "PyTorch", "TorchScript, scripted and traced"},
 		{"caffe", "Caffe", "prototxt and caffemodel, text and binary, V1 and V2 layers, weights in HDF5"},
-		{"torch7", "Torch7", "binary and text files of nn, cudnn and nngraph; where no layer tells the input's shape, you do"},
+		{"torch7", "Torch7", "binary and text files of nn, cudnn and nngraph"},
+		{"cntk", "CNTK 2", "`.model`, `.dnn`, `.cmf`; recurrent networks and sequences"},
+		{"theano", "Theano", "Lasagne's parameters with a `lasagne.yaml`"},
 		{"onnx", "ONNX", "weights inside or beside the file"},
 	} {
 		fmt.Fprintf(&b, "| %s | %s | %d of %d |\n", f.title, f.reads, c.passed[f.name], c.run[f.name])

@@ -20,6 +20,7 @@ const maxAdded = 16 << 20
 
 // Fold simplifies the main graph of a model. Names of inputs and outputs stay.
 func Fold(m *onnx.Model) error {
+	share(m.Graph, false)
 	f := &folder{model: m, graph: m.Graph}
 	f.index()
 	f.dropIdle()
