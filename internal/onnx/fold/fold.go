@@ -34,6 +34,7 @@ func Fold(m *onnx.Model) error {
 	f.affine()
 	f.index()
 	f.windows()
+	f.hoist()
 	m.Graph.Prune()
 	return nil
 }
