@@ -35,7 +35,7 @@ func newServer(t *testing.T) (*doortest.System, *httptest.Server) {
 }
 
 const report = `{"framework":"caffe","format":"Caffe V2 binary, prototxt","files":["a.prototxt"],"inputs":[{"name":"data","dtype":"float32","shape":[-1,3,96,96]}],
-	"outputs":[{"name":"prob","dtype":"float32","shape":[-1,6]}],"layers":{"Convolution":21,"ReLU":17},"operators":{"Conv":21},"parameters":1040000,"macs":121000000,
+	"outputs":[{"name":"prob","dtype":"float32","shape":[-1,6]}],"mapped":{"Convolution":["Conv"],"Dropout":null},"simplified":{"BatchNormalization":21,"Identity":2},"layers":{"Convolution":21,"ReLU":17},"operators":{"Conv":21},"parameters":1040000,"macs":121000000,
 	"weight_bytes":4120000,"memory_bytes":4560000,"opset":17,"notes":["one layer <dropped>"],"check":{"load_seconds":0.02,"host_bytes":7000000,"run_seconds":0.0084,"answer":"{}",
 	"compared":[{"output":"prob","wanted":"o.npy","max_abs":0.5,"max_rel":0.000002,"tolerance":0.0001,"ok":true}]}}`
 
@@ -56,6 +56,7 @@ func TestThePageTellsWhatAVersionIs(t *testing.T) {
 	}
 	webtest.Has(t, page, "&lt;i&gt;Names", "1.2.0", ">photo</a>", `href="/files/demo/places/LICENCE.md?version=1.2.0">Apache-2.0`, "<h2>Places</h2>", "<strong>Bold</strong>",
 		"1.0 M, 3.9 MiB", "121.0 M", "4.3 MiB estimated", "6.7 MiB measured", "Answered its sample in 8.4 ms", "1 outputs as in the framework of origin, at most 2e-06 of their scale off", "38: 21 Convolution, 17 ReLU", "one layer &lt;dropped&gt;",
+		"<code>Convolution</code> → <code>Conv</code>", "<code>Dropout</code> → nothing: it has no effect here", "21 BatchNormalization, 2 Identity",
 		"as bgr", "resized to 96 × 96 (stretch)", "(level − 127.5) × 1", "N×3×96×96 float32", "“not sure” below 0.5",
 		`data-call="/v1/algo/demo/places/1.2.0"`, `data-kind="picture"`, `data-url="/files/demo/places/samples/more.png?version=1.2.0"`,
 		"Sign in</a>", "STOA_KEY", "<noscript>")
