@@ -51,7 +51,7 @@ func exporters(w io.Writer, dir string) error {
 			if err := os.Mkdir(to, 0o755); err != nil {
 				return err
 			}
-			cmd := exec.Command(e.python, filepath.Join("test/zoo", e.framework+".py"), arch, to, "--onnx")
+			cmd := exec.Command(e.python, filepath.Join("test/zoo", "save_"+e.framework+".py"), arch, to, "--onnx")
 			if out, err := cmd.CombinedOutput(); err != nil {
 				return fmt.Errorf("%s %s: %w: %s", e.framework, arch, err, out)
 			}

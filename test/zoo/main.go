@@ -126,7 +126,7 @@ func model(python, framework, arch string, forms []string) ([]result, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	cmd := exec.Command(python, filepath.Join("test/zoo", framework+".py"), arch, dir)
+	cmd := exec.Command(python, filepath.Join("test/zoo", "save_"+framework+".py"), arch, dir)
 	cmd.Stderr = os.Stderr
 	version, err := cmd.Output()
 	if err != nil {

@@ -1,7 +1,7 @@
 """Saves one architecture as TorchScript, scripted and traced, with random weights
 and with what PyTorch computes for batches of 1 and 3.
 
-    /usr/bin/python3 test/zoo/torch.py NAME OUTDIR
+    /usr/bin/python3 test/zoo/save_torch.py NAME OUTDIR
 
 makes OUTDIR/NAME.scripted and OUTDIR/NAME.traced, each with model.pt, in1.npz,
 out1.npz, in3.npz and out3.npz. Written for Debian 12's python3-torch and
@@ -12,8 +12,6 @@ those of fresh networks are noughts and ones. A trace is of a batch of 2.
 
 import os
 import sys
-
-sys.path.pop(0)  # this folder, where this file would stand for PyTorch
 
 import numpy as np
 import torch
