@@ -53,9 +53,13 @@ release() {
 # noskips refuses a test that did not run, unless an acceptance table names it.
 noskips() {
   [ "${STOA_CI:-}" = 1 ] || return 0
-  go test -v ./... 2>&1 | sed -nE 's/^ *--- SKIP: ([A-Za-z0-9_]+).*/\1/p' | sort -u | while read -r name; do
+  local out
+  out=$(mktemp)
+  go test -v ./... >"$out" 2>&1 || { grep -E -A20 '^ *--- FAIL|^FAIL|^panic' "$out"; rm "$out"; return 1; }
+  sed -nE 's/^ *--- SKIP: ([A-Za-z0-9_]+).*/\1/p' "$out" | sort -u | while read -r name; do
     grep -rq "\`$name\`.*skipped" docs/acceptance || { echo "$name was skipped, and docs/acceptance does not say why"; exit 1; }
   done
+  rm "$out"
 }
 
 # The race detector's own memory would meet the limits that these tests set to
