@@ -26,6 +26,7 @@ import (
 // exported are the networks that the frameworks' own exporters write too:
 // tf2onnx and torch.onnx. make zoo installs the frameworks, each under its name.
 var exported = []struct{ framework, form, python string }{
+	{"keras", "keras", ".zoo/tensorflow/bin/python"},
 	{"tensorflow", "savedmodel", ".zoo/tensorflow/bin/python"},
 	{"torch", "traced", "/usr/bin/python3"},
 }

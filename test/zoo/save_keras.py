@@ -1,14 +1,16 @@
 """Writes a whole architecture as .h5 and as .keras, with inputs and outputs.
 
-    python save_keras.py NAME FOLDER
+    python save_keras.py NAME FOLDER [--onnx]
 
 makes FOLDER/NAME.h5 and FOLDER/NAME.keras, each with the model's file, and in1.npz
 and out1.npz for one item and in3.npz and out3.npz for three, whose arrays have the
-names of the model's inputs and outputs. It prints the versions. With keras 3.15.1
-on tensorflow-cpu 2.21.0, or on JAX (KERAS_BACKEND=jax).
+names of the model's inputs and outputs. With --onnx it also writes
+FOLDER/NAME.onnx, by tf2onnx. It prints the versions. With keras 3.15.1 on
+tensorflow-cpu 2.21.0, or on JAX (KERAS_BACKEND=jax).
 """
 import importlib.util
 import os
+import subprocess
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -34,7 +36,7 @@ def inputs_for(model, batch, rng):
     return out
 
 
-def main(name, folder):
+def main(name, folder, exported):
     keras.utils.set_random_seed(7)
     rng = np.random.default_rng(7)
     model = MODELS[name]()
@@ -52,8 +54,13 @@ def main(name, folder):
         model.save(os.path.join(to, "model." + form))
         for file, values in arrays.items():
             np.savez(os.path.join(to, file), **values)
+    if exported:  # the framework's own way to ONNX, to race against
+        saved = os.path.join(folder, "exported")
+        model.export(saved, verbose=False)
+        command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", saved, "--output", os.path.join(folder, name + ".onnx"), "--opset", "17"]
+        subprocess.run(command, check=True, stdout=sys.stderr, cwd=folder)
     print(f"Keras {keras.__version__} on {keras.backend.backend()}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1], sys.argv[2], "--onnx" in sys.argv[3:])

@@ -167,7 +167,10 @@ def main():
                 np.savez(os.path.join(folder, f"out{n}.npz"), **result)
     if "--onnx" in more:  # the framework's own way to ONNX, to race against
         with torch.no_grad():
-            torch.onnx.export(net, tuple(one.values()), os.path.join(out, name + ".onnx"), opset_version=17)
+            # As free as the import: an export of one size is planned for that size.
+            free = {k: {0: "batch", **({2: "height", 3: "width"} if v.dim() == 4 else {1: "length"})} for k, v in one.items()}
+            torch.onnx.export(net, tuple(one.values()), os.path.join(out, name + ".onnx"), opset_version=17,
+                              input_names=list(one), output_names=["output"], dynamic_axes={**free, "output": {0: "batch"}})
     print(f"PyTorch {torch.__version__.split('a')[0]}, torchvision {torchvision.__version__.split('a')[0]}")
 
 
