@@ -53,6 +53,9 @@ type Result struct {
 	Value Value
 	Err   error
 	Usage Usage
+	// Stdout and Stderr are what the algorithm's code printed meanwhile, up to a
+	// limit; models print nothing.
+	Stdout, Stderr string
 }
 
 // Usage is where the time of a call went, and what it moved.

@@ -42,6 +42,8 @@ func check(m *Manifest) []fault {
 	c.sample(m.Sample)
 	c.checks(m.Check)
 	c.limits(m.Limits)
+	c.code(m)
+	c.codeLimits(m)
 	return c.faults
 }
 
@@ -65,13 +67,13 @@ func (c *checker) identity(m *Manifest) {
 		}
 	}
 	switch m.Kind {
-	case "model":
+	case KindModel, KindCode:
 	case "":
-		c.add("kind", "is missing: write kind: model")
-	case "code", "pipeline":
-		c.add("kind", "%s is not there yet: this release has model only", m.Kind)
+		c.add("kind", "is missing: write kind: model, or kind: code")
+	case "pipeline":
+		c.add("kind", "%s is not there yet: this release has model and code", m.Kind)
 	default:
-		c.add("kind", "%.40q is not known: write model", m.Kind)
+		c.add("kind", "%.40q is not known: write model or code", m.Kind)
 	}
 	c.line("tagline", m.Tagline, maxTagline)
 	c.line("licence", m.Licence, maxTagline)
@@ -129,7 +131,7 @@ func (c *checker) checks(list []Check) {
 
 func (c *checker) model(m *Manifest) {
 	if m.Model == nil {
-		if m.Kind == "model" {
+		if m.Kind == KindModel {
 			c.add("model", "is missing: it says which files hold the network")
 		}
 		return
@@ -237,7 +239,7 @@ func (c *checker) limits(l *Limits) {
 			c.add("limits.timeout", "%s", stoa.AsError(err).Msg)
 		}
 	}
-	for _, f := range []struct{ field, size string }{{"limits.memory", l.Memory}, {"limits.body", l.Body}} {
+	for _, f := range []struct{ field, size string }{{"limits.memory", l.Memory}, {"limits.body", l.Body}, {"limits.output", l.Output}, {"limits.disk", l.Disk}} {
 		if f.size == "" {
 			continue
 		}

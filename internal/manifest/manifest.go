@@ -27,17 +27,20 @@ const FileName = "stoa.yaml"
 // Manifest is stoa.yaml.
 type Manifest struct {
 	Name       string         `json:"name,omitempty" pattern:"^[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)?$" doc:"owner/name of the algorithm, or its name alone for the caller's own account."`
-	Kind       string         `json:"kind" enum:"model" doc:"What the algorithm is: model, a trained network."`
+	Kind       string         `json:"kind" enum:"model|code" doc:"What the algorithm is: model, a trained network; code, a program in some language."`
 	Tagline    string         `json:"tagline,omitempty" doc:"One line that says what it does; at most 200 characters."`
 	Tags       []string       `json:"tags,omitempty" doc:"Words to find it by; at most 20."`
 	Licence    string         `json:"licence,omitempty" doc:"SPDX expression such as Apache-2.0, or a sentence."`
 	Visibility string         `json:"visibility,omitempty" enum:"private|public" doc:"Who may see and call it: its owner, or everybody."`
 	Model      *Model         `json:"model,omitempty" doc:"The network."`
+	Code       *Code          `json:"code,omitempty" doc:"The program."`
 	Input      []media.Input  `json:"input,omitempty" doc:"How a call's value becomes the network's inputs. An input that is not listed takes an array."`
 	Output     []media.Output `json:"output,omitempty" doc:"How the network's outputs become the answer: only those listed. Left out: all of them, as arrays."`
 	Sample     *Sample        `json:"sample,omitempty" doc:"An input that works: it is shown on the page, and tried at every push."`
 	Check      []Check        `json:"check,omitempty" doc:"Answers of the framework of origin, with which the imported network is compared at every push."`
-	Limits     *Limits        `json:"limits,omitempty" doc:"Bounds of one call."`
+	Schema     *SchemaPair    `json:"schema,omitempty" doc:"What a call and its answer look like, as JSON Schema: a call that does not fit is refused at the door."`
+	Limits     *Limits        `json:"limits,omitempty" doc:"Bounds of one call, and of a replica."`
+	Replicas   *Replicas      `json:"replicas,omitempty" doc:"How many processes run the code, and for how long."`
 }
 
 // Model says which files hold the network.
@@ -50,6 +53,45 @@ type Model struct {
 	Shapes    map[string][]int64 `json:"shapes,omitempty" doc:"Shapes of inputs that the files do not tell, such as x: [-1, 3, 224, 224]; -1 is free."`
 	Signature string             `json:"signature,omitempty" doc:"TensorFlow: which signature of a SavedModel, where it has several."`
 	Training  bool               `json:"training,omitempty" doc:"Torch7 and PyTorch: a network that was saved in training mode computes as it does there, with statistics of the batch."`
+}
+
+// Code says what the program is.
+type Code struct {
+	Language    string      `json:"language,omitempty" doc:"python, javascript, go, or executable: any program that speaks a protocol of docs/runner-protocol.md. Left out: found out from the files."`
+	Entry       string      `json:"entry,omitempty" doc:"The file, or the package of it, that holds apply; each language has a default."`
+	Command     []string    `json:"command,omitempty" doc:"executable: what to start, such as [./run.sh]; a path is one of the bundle's."`
+	Protocol    string      `json:"protocol,omitempty" enum:"pipe|frames" doc:"executable: the protocol that the program speaks. Default pipe."`
+	Concurrency int         `json:"concurrency,omitempty" min:"1" max:"1000" doc:"How many calls one process works on at once. Default 1."`
+	Ignore      []string    `json:"ignore,omitempty" doc:"Files that do not belong into the bundle, as patterns such as data/*.csv; those of the language (node_modules, __pycache__) never do."`
+	Build       *CodeBuild  `json:"build,omitempty" doc:"How it is built."`
+	Network     []string    `json:"network,omitempty" doc:"Hosts that the running program may reach, such as api.example.com or *.example.com:443, where the operator allows them too. Left out: none."`
+	Models      []CodeModel `json:"models,omitempty" doc:"Files that the program finds in the folder that STOA_MODELS names, checked by their hash."`
+}
+
+// CodeBuild says what a build may do.
+type CodeBuild struct {
+	Network bool `json:"network,omitempty" doc:"The build may fetch dependencies, from the hosts that the operator's settings name."`
+}
+
+// CodeModel is a file that a program gets.
+type CodeModel struct {
+	Name   string `json:"name" doc:"Its name for the program."`
+	File   string `json:"file,omitempty" doc:"A file of the bundle, or of the algorithm that from names."`
+	From   string `json:"from,omitempty" doc:"An algorithm, owner/name or owner/name/1.0.0, of the same owner or public, whose file it is."`
+	SHA256 string `json:"sha256,omitempty" pattern:"^[0-9a-f]{64}$" doc:"The file's SHA-256; a file that has another refuses the push. Needed with from."`
+}
+
+// Replicas says how many processes run a version.
+type Replicas struct {
+	Min  int    `json:"min,omitempty" min:"0" max:"100" doc:"How many are kept warm though nobody calls. Default 0."`
+	Max  int    `json:"max,omitempty" min:"1" max:"100" doc:"How many there may be. Default 4."`
+	Idle string `json:"idle,omitempty" doc:"How long one is kept without a call, such as 10m. Default 5m."`
+}
+
+// SchemaPair is two JSON Schemas.
+type SchemaPair struct {
+	Input  any `json:"input,omitempty" doc:"Of a call's value; a text is a JSON string."`
+	Output any `json:"output,omitempty" doc:"Of the answer. It is shown, and not enforced."`
 }
 
 // Sample is an input that works: for the page, and for the check of a push.
@@ -74,6 +116,11 @@ type Limits struct {
 	Timeout string `json:"timeout,omitempty" doc:"The longest a call may take, such as 30s; at most 3000s."`
 	Memory  string `json:"memory,omitempty" doc:"The most memory that the import and the loaded model may take, such as 2GiB."`
 	Body    string `json:"body,omitempty" doc:"The largest request, such as 10MiB."`
+	// The rest is for code.
+	Output    string  `json:"output,omitempty" doc:"Code: the largest answer, such as 10MiB."`
+	CPU       float64 `json:"cpu,omitempty" min:"0" max:"1024" doc:"Code: processors that a replica may use. Default 1."`
+	Processes int     `json:"processes,omitempty" min:"0" max:"10000" doc:"Code: processes and threads of a replica. Default 128."`
+	Disk      string  `json:"disk,omitempty" doc:"Code: the size of /tmp, which counts as memory. Default 64MiB."`
 }
 
 // FileNames gives the files of the bundle that the manifest names, each once:
@@ -98,6 +145,13 @@ func (m *Manifest) FileNames() []string {
 			add(o.Labels.File)
 		}
 	}
+	if m.Code != nil {
+		for _, f := range m.Code.Models {
+			if f.From == "" {
+				add(f.File)
+			}
+		}
+	}
 	if m.Sample != nil {
 		add(m.Sample.File)
 	}
@@ -108,10 +162,17 @@ func (m *Manifest) FileNames() []string {
 	return out
 }
 
-// Holds tells whether a file of an author's folder belongs into the bundle: those
-// that the manifest names, README, licence and notice files, and the samples.
-// Hidden files never do.
+// Holds tells whether a file of an author's folder belongs into the bundle: of
+// code all but what it ignores; of a model those that the manifest names, README,
+// licence and notice files, and the samples. Hidden files never do.
 func (m *Manifest) Holds(name string) bool {
+	if m.Kind == KindCode {
+		var ignore []string
+		if m.Code != nil {
+			ignore = m.Code.Ignore
+		}
+		return !IgnoredByCode(name, ignore)
+	}
 	return !IsHidden(name) && (slices.Contains(m.FileNames(), name) || IsPaper(name) || strings.HasPrefix(name, "samples/"))
 }
 

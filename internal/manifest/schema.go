@@ -107,7 +107,9 @@ func structSchema(s object, t reflect.Type) {
 		}
 	}
 	if t == reflect.TypeFor[Manifest]() {
-		required = append(required, "model") // while kind has no other word
+		// kind: model has a network; code may be found out from the files.
+		s["if"] = object{"properties": object{"kind": object{"const": KindModel}}}
+		s["then"] = object{"required": []string{"model"}}
 	}
 	s["type"], s["additionalProperties"] = "object", false
 	if len(props) > 0 {

@@ -87,10 +87,10 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 	s := schema(t)
 	valid := []string{
 		good, base, base + "input:\n- picture: {mean: 3}\n", base + "output:\n- labels: {names: [0, 1]}\n", base + "output:\n- tensor: {}\n",
-		base + "sample: {json: [1]}\n", base + "input:\n- {}\n",
+		base + "sample: {json: [1]}\n", base + "input:\n- {}\n", "kind: code\n", "kind: code\ncode: {language: python}\nreplicas: {max: 2}\n",
 	}
 	invalid := []string{
-		base + "tagine: x\n", "kind: code\n", "kind: model\n", "kind: model\nmodel: {}\n", base + "input:\n- picture: {widht: 3}\n",
+		base + "tagine: x\n", "kind: code\nreplicas: {max: 1000}\n", "kind: model\n", "kind: model\nmodel: {}\n", base + "input:\n- picture: {widht: 3}\n",
 		base + "input:\n- picture: {}\n  tensor: {}\n", base + "output:\n- lab: {}\n  tensor: {}\n", base + "output:\n- labels: {}\n",
 		base + "output:\n- labels: {file: a, names: [b]}\n", base + "output:\n- labels: {names: [a], threshold: 2}\n",
 		base + "input:\n- picture: {filter: lanczos}\n", base + "sample: {file: a, text: b}\n", base + "sample: {}\n",
@@ -169,7 +169,8 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 	types := []reflect.Type{
 		reflect.TypeFor[manifest.Manifest](), reflect.TypeFor[manifest.Model](), reflect.TypeFor[manifest.Sample](), reflect.TypeFor[manifest.Limits](),
 		reflect.TypeFor[media.Input](), reflect.TypeFor[media.Output](), reflect.TypeFor[media.Picture](), reflect.TypeFor[media.Labels](),
-		reflect.TypeFor[media.Lab](), reflect.TypeFor[media.Paint](),
+		reflect.TypeFor[manifest.Code](), reflect.TypeFor[manifest.CodeBuild](), reflect.TypeFor[manifest.CodeModel](),
+		reflect.TypeFor[manifest.Replicas](), reflect.TypeFor[manifest.SchemaPair](), reflect.TypeFor[media.Lab](), reflect.TypeFor[media.Paint](),
 	}
 	for _, typ := range types {
 		for f := range typ.Fields() {

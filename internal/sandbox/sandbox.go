@@ -13,15 +13,15 @@ import (
 	"github.com/stoa-project/stoa"
 )
 
-// Limits bound the process that applies them. Zero means no limit.
-type Limits struct {
+// RLimits bound the process that applies them. Zero means no limit.
+type RLimits struct {
 	Memory int64 // bytes of private writable memory (RLIMIT_DATA); mapped files do not count
 	Files  uint64
 }
 
 // Apply limits this process and its children for good. It is the first thing a
 // worker does, before it reads anything that it was not compiled with.
-func Apply(l Limits) error {
+func Apply(l RLimits) error {
 	limits := []struct {
 		name  string
 		which int

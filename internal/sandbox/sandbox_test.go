@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 func child() error {
-	if err := sandbox.Apply(sandbox.Limits{Memory: 512 << 20, Files: 64}); err != nil {
+	if err := sandbox.Apply(sandbox.RLimits{Memory: 512 << 20, Files: 64}); err != nil {
 		return err
 	}
 	for _, f := range []string{"/proc/self/status", "/proc/self/limits"} {

@@ -89,7 +89,7 @@ const workerGC = 800
 // WorkerMain is a worker process: it serves an ONNX Runtime engine on the
 // listener that it inherited as descriptor 3.
 func WorkerMain(ctx context.Context, o WorkerOptions) error {
-	if err := sandbox.Apply(sandbox.Limits{Memory: o.Memory, Files: workerFiles}); err != nil {
+	if err := sandbox.Apply(sandbox.RLimits{Memory: o.Memory, Files: workerFiles}); err != nil {
 		return err
 	}
 	debug.SetGCPercent(workerGC)
@@ -167,7 +167,7 @@ func ImportChildMain(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := json.NewDecoder(in).Decode(&job); err != nil {
 		return stoa.Wrap(stoa.Invalid, err, "an import child is started by the server, not by hand: no job on standard input")
 	}
-	if err := sandbox.Apply(sandbox.Limits{Memory: job.Memory, Files: 256}); err != nil {
+	if err := sandbox.Apply(sandbox.RLimits{Memory: job.Memory, Files: 256}); err != nil {
 		return err
 	}
 	run := runImport

@@ -12,6 +12,7 @@ import (
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/blob"
 	"github.com/stoa-project/stoa/internal/tensor"
+	"github.com/stoa-project/stoa/internal/wire/engine"
 )
 
 // Model is what an Engine loads. ID is unique among the models of an Engine;
@@ -29,8 +30,26 @@ type Model struct {
 const ModelFile = "model.onnx"
 
 // Footprint is the memory that a loaded model was seen to take, in bytes.
-type Footprint struct {
-	Host int64 `json:"host"`
+type Footprint = engine.Footprint
+
+// Call says on whose behalf a run is made; see WithCall.
+type Call = engine.Call
+
+type callKey struct{}
+
+// WithCall says on whose behalf the runs under a context are made. It crosses
+// the wire with them.
+func WithCall(ctx context.Context, c Call) context.Context {
+	if c == (Call{}) {
+		return ctx
+	}
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+// CallOf tells on whose behalf a run is made; the zero Call where nobody said.
+func CallOf(ctx context.Context) Call {
+	c, _ := ctx.Value(callKey{}).(Call)
+	return c
 }
 
 // Engine runs models. All methods may be called at once from many goroutines.

@@ -8,6 +8,7 @@ import (
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/media"
 	"github.com/stoa-project/stoa/internal/tensor"
+	"github.com/stoa-project/stoa/internal/wire/engine"
 )
 
 // Previewer is an Engine that can show what a network gets of a picture. It
@@ -52,22 +53,22 @@ func (s server) preview(ctx context.Context, body []byte) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return jsonReply(out)
+	return engine.JSONReply(out)
 }
 
 func decodePreview(body []byte) (PreviewJob, error) {
-	head, items, err := decodeRun(body)
+	run, err := engine.DecodeRun(body)
 	if err != nil {
 		return PreviewJob{}, err
 	}
-	if len(items) != 1 {
-		return PreviewJob{}, stoa.Errorf(stoa.Invalid, "a preview is of one picture, not %d", len(items))
+	if len(run.Items) != 1 {
+		return PreviewJob{}, stoa.Errorf(stoa.Invalid, "a preview is of one picture, not %d", len(run.Items))
 	}
 	var j PreviewJob
-	if err := json.Unmarshal([]byte(head), &j); err != nil {
+	if err := json.Unmarshal([]byte(run.ID), &j); err != nil {
 		return j, stoa.Wrap(stoa.Invalid, err, "the preview's job cannot be read")
 	}
-	j.Value = items[0]
+	j.Value = run.Items[0]
 	return j, nil
 }
 
@@ -77,7 +78,7 @@ func (r *Remote) Preview(ctx context.Context, j PreviewJob) (media.Preview, erro
 	if err != nil {
 		return media.Preview{}, stoa.Wrap(stoa.Invalid, err, "the input's adapter is no JSON: %v", err)
 	}
-	body, err := r.c.Call(ctx, methodPreview, encodeRun(string(head), []stoa.Value{j.Value})...)
+	body, err := r.c.Call(ctx, engine.MethodPreview, engine.EncodeRun(engine.Run{ID: string(head), Items: []stoa.Value{j.Value}})...)
 	if err != nil {
 		return media.Preview{}, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/tensor"
+	"github.com/stoa-project/stoa/internal/wire/engine"
 )
 
 func previewJob() PreviewJob {
@@ -17,11 +18,16 @@ func previewJob() PreviewJob {
 	}
 }
 
+// frame is a preview's job as the wire carries it.
+func frame(head string, items ...stoa.Value) []byte {
+	return bytes.Join(engine.EncodeRun(engine.Run{ID: head, Items: items}), nil)
+}
+
 const previewHead = `{"input":{"picture":{"width":2}},"spec":{"name":"data","dtype":"float32","shape":[-1,3,2,2]}}`
 
 func TestPreviewJobCrossesTheWire(t *testing.T) {
 	want := previewJob()
-	got, err := decodePreview(aligned(encodeRun(previewHead, []stoa.Value{want.Value})))
+	got, err := decodePreview(frame(previewHead, want.Value))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +35,7 @@ func TestPreviewJobCrossesTheWire(t *testing.T) {
 		t.Error(d)
 	}
 	for _, items := range [][]stoa.Value{nil, {want.Value, want.Value}} {
-		if _, err := decodePreview(aligned(encodeRun(previewHead, items))); stoa.KindOf(err) != stoa.Invalid {
+		if _, err := decodePreview(frame(previewHead, items...)); stoa.KindOf(err) != stoa.Invalid {
 			t.Errorf("%d pictures: %v", len(items), err)
 		}
 	}
@@ -37,8 +43,8 @@ func TestPreviewJobCrossesTheWire(t *testing.T) {
 
 // FuzzDecodePreview feeds frames to the worker's end: a job or an error.
 func FuzzDecodePreview(f *testing.F) {
-	f.Add(bytes.Join(encodeRun(previewHead, []stoa.Value{previewJob().Value}), nil))
-	f.Add(bytes.Join(encodeRun(`{"spec":{"shape":[1e99]}}`, []stoa.Value{{}}), nil))
+	f.Add(frame(previewHead, previewJob().Value))
+	f.Add(frame(`{"spec":{"shape":[1e99]}}`, stoa.Value{}))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		j, err := decodePreview(body)
 		if err == nil && len(j.Value.Data) > len(body) {

@@ -3,34 +3,18 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/wire"
-)
-
-// The methods of an Engine on the wire. Load, unload and hello speak JSON: they
-// are rare. Run has a form of its own, in runcodec.go.
-const (
-	methodHello uint8 = iota + 1
-	methodLoad
-	methodRun
-	methodUnload
-	methodStats
-	methodPreview
+	"github.com/stoa-project/stoa/internal/wire/engine"
 )
 
 // Hello is what a worker says of itself when the supervisor connects.
-type Hello struct {
-	Build string `json:"build"` // a worker of another build is drained and replaced
-	PID   int    `json:"pid"`
-	Label string `json:"label"` // whose models it holds
-}
+type Hello = engine.Hello
 
 // Stats is what a worker says of the memory it uses.
-type Stats struct {
-	Resident int64 `json:"resident"` // bytes
-	Models   int   `json:"models"`
-}
+type Stats = engine.Stats
 
 // StatsReporter is an Engine that can say what it uses.
 type StatsReporter interface {
@@ -49,9 +33,9 @@ type server struct {
 
 func (s server) handle(ctx context.Context, method uint8, body []byte) ([][]byte, error) {
 	switch method {
-	case methodHello:
-		return jsonReply(s.hello)
-	case methodLoad:
+	case engine.MethodHello:
+		return engine.JSONReply(s.hello)
+	case engine.MethodLoad:
 		var m Model
 		if err := json.Unmarshal(body, &m); err != nil {
 			return nil, stoa.Wrap(stoa.Internal, err, "the model to load cannot be read")
@@ -60,20 +44,20 @@ func (s server) handle(ctx context.Context, method uint8, body []byte) ([][]byte
 		if err != nil {
 			return nil, err
 		}
-		return jsonReply(f)
-	case methodRun:
-		id, items, err := decodeRun(body)
+		return engine.JSONReply(f)
+	case engine.MethodRun:
+		run, err := engine.DecodeRun(body)
 		if err != nil {
 			return nil, err
 		}
-		results, err := s.engine.Run(ctx, id, items)
+		results, err := s.engine.Run(WithCall(ctx, run.Call), run.ID, run.Items)
 		if err != nil {
 			return nil, err
 		}
-		return encodeResults(results), nil
-	case methodUnload:
+		return engine.EncodeResults(results), nil
+	case engine.MethodUnload:
 		return nil, s.engine.Unload(ctx, string(body))
-	case methodStats:
+	case engine.MethodStats:
 		r, ok := s.engine.(StatsReporter)
 		if !ok {
 			return nil, stoa.Errorf(stoa.Unsupported, "this engine does not say what it uses")
@@ -82,16 +66,11 @@ func (s server) handle(ctx context.Context, method uint8, body []byte) ([][]byte
 		if err != nil {
 			return nil, err
 		}
-		return jsonReply(st)
-	case methodPreview:
+		return engine.JSONReply(st)
+	case engine.MethodPreview:
 		return s.preview(ctx, body)
 	}
 	return nil, stoa.Errorf(stoa.Unsupported, "the worker does not know method %d", method)
-}
-
-func jsonReply(v any) ([][]byte, error) {
-	b, err := json.Marshal(v)
-	return [][]byte{b}, err
 }
 
 // Remote is an Engine in another process.
@@ -110,7 +89,7 @@ func NewRemote(ctx context.Context, dial wire.Dialer) (*Remote, error) {
 
 // Hello asks the worker who it is.
 func (r *Remote) Hello(ctx context.Context) (h Hello, err error) {
-	err = r.call(ctx, methodHello, nil, &h)
+	err = r.call(ctx, engine.MethodHello, nil, &h)
 	return h, err
 }
 
@@ -120,29 +99,33 @@ func (r *Remote) Load(ctx context.Context, m Model) (f Footprint, err error) {
 	if err != nil {
 		return f, stoa.Wrap(stoa.Internal, err, "the model cannot be sent")
 	}
-	err = r.call(ctx, methodLoad, b, &f)
+	err = r.call(ctx, engine.MethodLoad, b, &f)
 	return f, err
 }
 
 // Run makes the worker answer the items; see Engine. Values in the results
 // share one buffer.
 func (r *Remote) Run(ctx context.Context, id string, items []stoa.Value) ([]stoa.Result, error) {
-	body, err := r.c.Call(ctx, methodRun, encodeRun(id, items)...)
+	run := engine.Run{ID: id, Call: CallOf(ctx), Items: items}
+	if deadline, ok := ctx.Deadline(); ok && run.Call.Token != "" { // only code is told
+		run.Call.Left = time.Until(deadline)
+	}
+	body, err := r.c.Call(ctx, engine.MethodRun, engine.EncodeRun(run)...)
 	if err != nil {
 		return nil, err
 	}
-	return decodeResults(body.Bytes, len(items))
+	return engine.DecodeResults(body.Bytes, len(items))
 }
 
 // Unload makes the worker drop a model; see Engine.
 func (r *Remote) Unload(ctx context.Context, id string) error {
-	_, err := r.c.Call(ctx, methodUnload, []byte(id))
+	_, err := r.c.Call(ctx, engine.MethodUnload, []byte(id))
 	return err
 }
 
 // Stats asks the worker what it uses.
 func (r *Remote) Stats(ctx context.Context) (s Stats, err error) {
-	err = r.call(ctx, methodStats, nil, &s)
+	err = r.call(ctx, engine.MethodStats, nil, &s)
 	return s, err
 }
 

@@ -1,4 +1,4 @@
-package worker
+package engine
 
 import (
 	"bytes"
@@ -35,9 +35,11 @@ func TestRunCrossesTheWire(t *testing.T) {
 		{Type: stoa.Binary, MediaType: "image/png", Data: bytes.Repeat([]byte{7}, 1000)},
 		{Type: stoa.JSON, Data: []byte("[1]")},
 	}
-	id, got, err := decodeRun(aligned(encodeRun("ann/net@1", items)))
-	if err != nil || id != "ann/net@1" {
-		t.Fatalf("%q, %v", id, err)
+	call := Call{Token: "t", Request: "r", Left: time.Second}
+	run, err := DecodeRun(aligned(EncodeRun(Run{ID: "ann/net@1", Call: call, Items: items})))
+	got := run.Items
+	if err != nil || run.ID != "ann/net@1" || run.Call != call {
+		t.Fatalf("%+v, %v", run, err)
 	}
 	if d := cmp.Diff(items, got, cmpopts.EquateEmpty()); d != "" {
 		t.Error(d)
@@ -51,38 +53,38 @@ func TestRunCrossesTheWire(t *testing.T) {
 
 func TestResultsCrossTheWire(t *testing.T) {
 	results := []stoa.Result{
-		{Value: stoa.Value{Type: stoa.JSON, Data: []byte("{}")}, Usage: stoa.Usage{Compute: time.Second, BatchSize: 2, Batch: 3}},
+		{Stdout: "said", Stderr: "warned", Value: stoa.Value{Type: stoa.JSON, Data: []byte("{}")}, Usage: stoa.Usage{Compute: time.Second, BatchSize: 2, Batch: 3}},
 		{Err: &stoa.Error{Kind: stoa.TooLarge, Type: "InputError", Msg: "too large"}, Usage: stoa.Usage{Compute: 1}},
 		{Value: stoa.Value{Type: stoa.Binary, Data: bytes.Repeat([]byte{9}, 500)}},
 	}
-	got, err := decodeResults(aligned(encodeResults(results)), len(results))
+	got, err := DecodeResults(aligned(EncodeResults(results)), len(results))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(results, got, cmpopts.EquateEmpty()); d != "" {
 		t.Error(d)
 	}
-	if _, err := decodeResults(aligned(encodeResults(results)), 2); err == nil {
+	if _, err := DecodeResults(aligned(EncodeResults(results)), 2); err == nil {
 		t.Error("three results for two items were taken")
 	}
 }
 
 func FuzzDecode(f *testing.F) {
 	join := func(parts [][]byte) []byte { return bytes.Join(parts, nil) }
-	f.Add(join(encodeRun("m", []stoa.Value{{Type: stoa.Text, Data: []byte("x")}})))
-	f.Add(join(encodeResults([]stoa.Result{{Value: stoa.Value{Type: stoa.Text, Data: []byte("x")}}})))
+	f.Add(join(EncodeRun(Run{ID: "m", Items: []stoa.Value{{Type: stoa.Text, Data: []byte("x")}}})))
+	f.Add(join(EncodeResults([]stoa.Result{{Value: stoa.Value{Type: stoa.Text, Data: []byte("x")}}})))
 	f.Add([]byte{3, 0, 255, 255})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, items, err := decodeRun(b)
+		run, err := DecodeRun(b)
 		if err == nil {
 			total := 0
-			for _, v := range items {
+			for _, v := range run.Items {
 				total += len(v.Data)
 			}
 			if total > len(b) {
 				t.Errorf("%d bytes out of %d", total, len(b))
 			}
 		}
-		_, _ = decodeResults(b, 1)
+		_, _ = DecodeResults(b, 1)
 	})
 }

@@ -1,4 +1,4 @@
-package worker
+package engine
 
 import (
 	"encoding/json"
@@ -13,9 +13,9 @@ import (
 // npy can then be given to the runtime where it lies.
 //
 //	run     = size(head) head { padding data }
-//	head    = id, count, { type, media type, length }
+//	head    = id, token, request, time left, count, { type, media type, length }
 //	results = size(head) head { padding data }
-//	head    = count, { 0, type, media type, length | 1, error as JSON; usage }
+//	head    = count, { 0, type, media type, length | 1, error as JSON; usage, stdout, stderr }
 //
 // Numbers are uvarints; strings have their length before them.
 const dataAlign = 64
@@ -96,35 +96,43 @@ func (s *splitter) data(size uint64) ([]byte, error) {
 	return s.body[at:s.at:s.at], nil
 }
 
-func encodeRun(id string, items []stoa.Value) [][]byte {
-	head := make([]byte, 0, 128)
-	head = wire.AppendString(head, id)
-	head = wire.AppendUvarint(head, uint64(len(items)))
-	data := make([][]byte, len(items))
-	for i, v := range items {
+// EncodeRun writes a run as parts of a message.
+func EncodeRun(run Run) [][]byte {
+	head := make([]byte, 0, 192)
+	head = wire.AppendString(head, run.ID)
+	head = wire.AppendString(head, run.Call.Token)
+	head = wire.AppendString(head, run.Call.Request)
+	head = wire.AppendUvarint(head, uint64(max(run.Call.Left, 0)))
+	head = wire.AppendUvarint(head, uint64(len(run.Items)))
+	data := make([][]byte, len(run.Items))
+	for i, v := range run.Items {
 		head = appendValue(head, v)
 		data[i] = v.Data
 	}
 	return assemble(head, data)
 }
 
-func decodeRun(body []byte) (string, []stoa.Value, error) {
+// DecodeRun reads what EncodeRun wrote. The items share the body.
+func DecodeRun(body []byte) (Run, error) {
 	s := newSplitter(body)
-	id := s.head.String()
-	items := make([]stoa.Value, s.head.Count())
-	for i := range items {
+	run := Run{ID: s.head.String()}
+	run.Call.Token, run.Call.Request = s.head.String(), s.head.String()
+	run.Call.Left = time.Duration(s.head.Uvarint())
+	run.Items = make([]stoa.Value, s.head.Count())
+	for i := range run.Items {
 		v, size := readValue(s.head)
 		d, err := s.data(size)
 		if err != nil {
-			return "", nil, err
+			return Run{}, err
 		}
 		v.Data = d
-		items[i] = v
+		run.Items[i] = v
 	}
-	return id, items, s.head.Err()
+	return run, s.head.Err()
 }
 
-func encodeResults(results []stoa.Result) [][]byte {
+// EncodeResults writes the answers of a run as parts of a message.
+func EncodeResults(results []stoa.Result) [][]byte {
 	head := make([]byte, 0, 64)
 	head = wire.AppendUvarint(head, uint64(len(results)))
 	data := make([][]byte, len(results))
@@ -142,11 +150,14 @@ func encodeResults(results []stoa.Result) [][]byte {
 		head = wire.AppendUvarint(head, uint64(r.Usage.Compute))
 		head = wire.AppendUvarint(head, uint64(r.Usage.Batch))
 		head = wire.AppendUvarint(head, uint64(r.Usage.BatchSize))
+		head = wire.AppendString(wire.AppendString(head, r.Stdout), r.Stderr)
 	}
 	return assemble(head, data)
 }
 
-func decodeResults(body []byte, want int) ([]stoa.Result, error) {
+// DecodeResults reads what EncodeResults wrote: of as many answers as are
+// wanted. They share the body.
+func DecodeResults(body []byte, want int) ([]stoa.Result, error) {
 	s := newSplitter(body)
 	if n := s.head.Count(); n != want {
 		return nil, stoa.Errorf(stoa.Internal, "the worker answered %d items of %d", n, want)
@@ -179,5 +190,6 @@ func decodeResult(s *splitter, out *stoa.Result) error {
 	out.Usage.Compute = time.Duration(s.head.Uvarint())
 	out.Usage.Batch = time.Duration(s.head.Uvarint())
 	out.Usage.BatchSize = int(s.head.Uvarint())
+	out.Stdout, out.Stderr = s.head.String(), s.head.String()
 	return nil
 }
