@@ -40,7 +40,10 @@ type spec struct {
 
 	Start    launch    `yaml:"start"`
 	Variants []variant `yaml:"variants"`
-	Build    buildSpec `yaml:"build"`
+	// Prepare is a script that is run on the host where the runner was laid out, in
+	// LANG_DIR, to make starts quicker. A runner works without it.
+	Prepare string    `yaml:"prepare"`
+	Build   buildSpec `yaml:"build"`
 }
 
 // program is one that must be on the host.
