@@ -106,8 +106,11 @@ func (p program) locate() (found, error) {
 	for _, folder := range lines[1:] {
 		f.addFolder(strings.TrimSpace(folder))
 	}
-	f.addBin(filepath.Dir(real))
-	f.addBin(filepath.Dir(at))
+	// A shim's folder is of no use; beside a link's target may be other programs of
+	// the same names.
+	if !f.addBin(filepath.Dir(at)) {
+		f.addBin(filepath.Dir(real))
+	}
 	return f, nil
 }
 
@@ -125,11 +128,13 @@ func (f *found) addFolder(folder string) {
 }
 
 // addBin adds a folder to search, if a sandbox has it.
-func (f *found) addBin(folder string) {
+func (f *found) addBin(folder string) bool {
 	within := func(top string) bool { return folder == top || strings.HasPrefix(folder, top+"/") }
-	if (ofSystem(folder) || slices.ContainsFunc(f.folders, within)) && !slices.Contains(f.bin, folder) {
-		f.bin = append(f.bin, folder)
+	if !ofSystem(folder) && !slices.ContainsFunc(f.folders, within) {
+		return false
 	}
+	f.bin = append(f.bin, folder)
+	return true
 }
 
 // ofSystem tells whether every sandbox has a path: /usr, and what belongs to it.

@@ -9,4 +9,6 @@ fi
 echo "go mod download"
 go mod download
 # What was unpacked is not needed twice.
-find "$DEPS/mod/cache/download" -name '*.zip' -exec rm -f {} +
+if [ -d "$DEPS/mod/cache/download" ]; then
+  find "$DEPS/mod/cache/download" -name '*.zip' -exec rm -f {} +
+fi
