@@ -85,7 +85,10 @@ type buildSpec struct {
 	Settings string   `yaml:"settings"`
 	Hosts    string   `yaml:"hosts"`
 	Env      []string `yaml:"env"`
-	Failure  string   `yaml:"failure"`
+	// Offline has the variables by which the client asks no server: of a build
+	// whose manifest does not ask for the network. STOA_NETWORK=1 is set otherwise.
+	Offline []string `yaml:"offline"`
+	Failure string   `yaml:"failure"`
 }
 
 var nameForm = regexp.MustCompile(`^[a-z][a-z0-9+#-]{0,39}$`)
