@@ -35,7 +35,7 @@ type Catalog interface {
 type Publisher interface {
 	BeginPush(ctx context.Context, who stoa.Caller, r catalog.PushRequest) (catalog.Push, error)
 	PutBlob(ctx context.Context, who stoa.Caller, push string, d blob.Digest, r io.Reader) error
-	CommitPush(ctx context.Context, who stoa.Caller, push string) (v *catalog.Version, created bool, err error)
+	CommitPush(ctx context.Context, who stoa.Caller, push string, log io.Writer) (v *catalog.Version, created bool, err error)
 	AbortPush(ctx context.Context, who stoa.Caller, push string) error
 }
 
