@@ -129,9 +129,12 @@ func (l *lines) Write(p []byte) (int, error) {
 func (l *lines) tell(v any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_ = l.enc.Encode(v) // the caller may be gone
-	_ = l.out.Flush()
+	l.add(v)
+	l.flush()
 }
+
+func (l *lines) add(v any) { _ = l.enc.Encode(v) } // the caller may be gone
+func (l *lines) flush()    { _ = l.out.Flush() }
 
 // abortPush answers DELETE /v1/pushes/{id}.
 func (a *API) abortPush(w *api.Response, r *api.Request) error {
