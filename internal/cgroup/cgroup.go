@@ -184,7 +184,7 @@ func (g *Group) Kill() {
 		for _, pid := range members {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may be gone by itself
 		}
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 }
 
@@ -192,7 +192,7 @@ func (g *Group) members() []int {
 	var out []int
 	for _, f := range g.Procs() {
 		b, _ := os.ReadFile(f)
-		for _, s := range strings.Fields(string(b)) {
+		for s := range strings.FieldsSeq(string(b)) {
 			// 0 is a member that this process cannot see.
 			if pid, err := strconv.Atoi(s); err == nil && pid > 0 {
 				out = append(out, pid)
@@ -217,7 +217,7 @@ func (g *Group) Remove() error {
 			if spent > 5*time.Second {
 				return stoa.Wrap(stoa.Internal, last, "the cgroup %s cannot be removed", filepath.Base(dir))
 			}
-			time.Sleep(wait)
+			<-time.After(wait)
 			wait = min(2*wait, 50*time.Millisecond)
 		}
 	}

@@ -97,7 +97,7 @@ func hierarchies(file string) (map[string]hierarchy, error) {
 		case "cgroup2":
 			out[""] = h
 		case "cgroup":
-			for _, c := range strings.Split(s[2], ",") {
+			for c := range strings.SplitSeq(s[2], ",") {
 				out[c] = h
 			}
 		}
@@ -117,7 +117,7 @@ func ownGroups(file string) (map[string]string, error) {
 		if len(f) != 3 {
 			continue
 		}
-		for _, c := range strings.Split(f[1], ",") {
+		for c := range strings.SplitSeq(f[1], ",") {
 			out[c] = f[2]
 		}
 	}

@@ -20,14 +20,14 @@ import (
 // Usage is what the processes of a sandbox use together.
 type Usage = cgroup.Usage
 
-// Exit is how a command ended that did not end with status 0.
-type Exit struct {
+// ExitError is how a command ended that did not end with status 0.
+type ExitError struct {
 	Code   int            // -1 where a signal ended it
 	Signal syscall.Signal // 0 where it exited
 }
 
 // Error says how it ended.
-func (e *Exit) Error() string {
+func (e *ExitError) Error() string {
 	if e.Signal != 0 {
 		return fmt.Sprintf("it was ended by the signal %s (%d)", e.Signal, int(e.Signal))
 	}
@@ -41,9 +41,9 @@ func exitOf(code int) error {
 	case code == 0:
 		return nil
 	case code > 128 && code <= 128+64:
-		return &Exit{Code: -1, Signal: syscall.Signal(code - 128)}
+		return &ExitError{Code: -1, Signal: syscall.Signal(code - 128)}
 	}
-	return &Exit{Code: code}
+	return &ExitError{Code: code}
 }
 
 // Record is what another server needs to take a sandbox over.
@@ -80,7 +80,7 @@ func (p *Process) Record() Record { return p.record }
 // Done is closed when the command has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Wait waits for the command's end: nil for status 0, else an *Exit, or why it
+// Wait waits for the command's end: nil for status 0, else an *ExitError, or why it
 // did not start. When it returns no process of the sandbox is left, or they are
 // being killed. That of an adopted one is an error which says that it is not known.
 func (p *Process) Wait() error {
@@ -171,8 +171,8 @@ func (p *Process) Close() error {
 // gone waits until a process, whose death is certain, has died; at most a while.
 func gone(pidfd int) {
 	for range 50 {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 100) //nolint:gosec // a descriptor
-		if n > 0 || err != nil && err != unix.EINTR {                                    //nolint:errorlint // an errno
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 100)
+		if n > 0 || err != nil && err != unix.EINTR {
 			return
 		}
 	}
@@ -217,7 +217,7 @@ func waitPidfd(fd int) {
 		return
 	}
 	_ = conn.Read(func(fd uintptr) bool {
-		n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0) //nolint:gosec // a descriptor
+		n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 		return n > 0
 	})
 }
@@ -287,9 +287,9 @@ func (s *Sandbox) startPlain(spec Spec) (*Process, error) {
 		err := cmd.Wait()
 		var exit *exec.ExitError
 		if ws, ok := processState(err, &exit); ok {
-			err = &Exit{Code: ws.ExitStatus()}
+			err = &ExitError{Code: ws.ExitStatus()}
 			if ws.Signaled() {
-				err = &Exit{Code: -1, Signal: ws.Signal()}
+				err = &ExitError{Code: -1, Signal: ws.Signal()}
 			}
 		}
 		p.ended(err)

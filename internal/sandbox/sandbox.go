@@ -8,10 +8,10 @@ package sandbox
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,8 +78,10 @@ func New(cfg Config) (*Sandbox, error) {
 	}
 	switch s.cfg.Mode {
 	case None:
-		s.report = []Protection{{Name: "sandbox", State: Off, Detail: "--sandbox=none: commands run as the server's own user, and can do what it can",
-			Remedy: "start without --sandbox=none"}}
+		s.report = []Protection{{
+			Name: "sandbox", State: Off, Detail: "--sandbox=none: commands run as the server's own user, and can do what it can",
+			Remedy: "start without --sandbox=none",
+		}}
 		return s, nil
 	case On, Strict:
 	default:
@@ -166,7 +168,7 @@ func (s *Sandbox) try() error {
 	defer os.Remove(out.Name())
 	defer out.Close()
 	p, err := s.Start(Spec{
-		Name: "try-" + hex.EncodeToString([]byte{byte(rand.Uint32()), byte(rand.Uint32())}), Command: []string{"/usr/bin/true"}, Dir: "/",
+		Name: "try-" + strings.ToLower(rand.Text()[:8]), Command: []string{"/usr/bin/true"}, Dir: "/",
 		Limits: Limits{Memory: 64 << 20, CPU: 1, Processes: 16}, Stderr: out,
 	})
 	if err == nil {

@@ -2,10 +2,11 @@ package sandbox
 
 import (
 	"bufio"
+	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strconv"
@@ -116,7 +117,7 @@ func (s *Sandbox) command(spec *Spec, group *cgroup.Group) (*exec.Cmd, *os.File,
 	}
 	uid := 0
 	if s.root {
-		uid = firstUID + rand.IntN(uids)
+		uid = randomUID()
 	}
 	plan, args := s.plan(spec, fd, uid, cgroups)
 	plan.Last = max(fd.status, fd.block)
@@ -163,6 +164,13 @@ func (s *Sandbox) command(spec *Spec, group *cgroup.Group) (*exec.Cmd, *os.File,
 		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNS
 	}
 	return cmd, status, unblock, nil
+}
+
+// randomUID takes one of the range that is kept for sandboxes.
+func randomUID() int {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it does not fail
+	return firstUID + int(binary.NativeEndian.Uint64(b[:])%uids)
 }
 
 // setStreams gives a command its standard files. An *os.File that is nil must not
@@ -237,7 +245,7 @@ func (p *Process) take(st status) error {
 // The limit counts those of the sandbox's own user namespace, so it can only be
 // set once that is there.
 func release(st status, l Limits, unblock *os.File) error {
-	n := uint64(l.Processes) //nolint:gosec // positive where there is something to be let go
+	n := uint64(l.Processes)
 	if err := unix.Prlimit(st.ChildPID, unix.RLIMIT_NPROC, &unix.Rlimit{Cur: n, Max: n}, nil); err != nil {
 		return fmt.Errorf("the limit on processes cannot be set: %w", err)
 	}
@@ -266,7 +274,7 @@ func waitFor(cmd *exec.Cmd, pipe *os.File, lines *bufio.Reader) error {
 	}
 	var exit *exec.ExitError
 	if ws, ok := processState(err, &exit); ok && ws.Signaled() {
-		return &Exit{Code: -1, Signal: ws.Signal()}
+		return &ExitError{Code: -1, Signal: ws.Signal()}
 	}
 	return stoa.Wrap(stoa.Unavailable, err, "the command was not started in its sandbox; the reason is on its standard error")
 }

@@ -52,7 +52,7 @@ func tree(pid int) (memory, processes int64) {
 	threads, _ := os.ReadDir(proc + "/task")
 	for _, t := range threads {
 		b, _ := os.ReadFile(proc + "/task/" + t.Name() + "/children")
-		for _, child := range strings.Fields(string(b)) {
+		for child := range strings.FieldsSeq(string(b)) {
 			if n, err := strconv.Atoi(child); err == nil {
 				m, k := tree(n)
 				memory, processes = memory+m, processes+k

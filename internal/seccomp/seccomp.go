@@ -85,16 +85,16 @@ func assemble(rules []rule) []unix.SockFilter {
 		// of the call again where an argument has been loaded.
 		for i := range body {
 			if body[i].Jt == fails {
-				body[i].Jt = uint8(len(body) - i - 1) //nolint:gosec // bodies are short
+				body[i].Jt = uint8(len(body) - i - 1)
 			}
 			if body[i].Jf == fails {
-				body[i].Jf = uint8(len(body) - i - 1) //nolint:gosec // bodies are short
+				body[i].Jf = uint8(len(body) - i - 1)
 			}
 		}
 		if len(r.tests) > 0 {
 			body = append(body, unix.SockFilter{Code: load, K: offsetCall})
 		}
-		p = append(p, unix.SockFilter{Code: equals, K: r.call, Jf: uint8(len(body))}) //nolint:gosec // bodies are short
+		p = append(p, unix.SockFilter{Code: equals, K: r.call, Jf: uint8(len(body))})
 		p = append(p, body...)
 	}
 	return append(p, unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW})
@@ -110,6 +110,7 @@ func (t test) code() []unix.SockFilter {
 		{Code: mask, K: t.mask},
 	}
 	switch t.op {
+	case anyOf:
 	case bits:
 		return append(out, unix.SockFilter{Code: equals, K: 0, Jt: fails})
 	case noneOf:
@@ -120,7 +121,7 @@ func (t test) code() []unix.SockFilter {
 	}
 	for i, v := range t.values {
 		last := len(t.values) - 1 - i
-		in := unix.SockFilter{Code: equals, K: v, Jt: uint8(last)} //nolint:gosec // a handful
+		in := unix.SockFilter{Code: equals, K: v, Jt: uint8(last)}
 		if last == 0 {
 			in.Jf = fails
 		}

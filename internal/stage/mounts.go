@@ -59,7 +59,7 @@ func tree(m Mount, users, uid int) (int, error) {
 	}
 	mapped := *attr
 	mapped.Attr_set |= unix.MOUNT_ATTR_IDMAP
-	mapped.Userns_fd = uint64(users) //nolint:gosec // a descriptor
+	mapped.Userns_fd = uint64(users)
 	err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &mapped)
 	if err == nil {
 		return fd, nil
@@ -129,7 +129,7 @@ func pausedChild() (int, error) {
 	}
 	if pid == 0 {
 		for {
-			syscall.RawSyscall(unix.SYS_PPOLL, 0, 0, 0)
+			_, _, _ = syscall.RawSyscall(unix.SYS_PPOLL, 0, 0, 0)
 		}
 	}
 	return int(pid), nil

@@ -28,8 +28,10 @@ func Main(args []string) int {
 		return 2
 	}
 	err = run(p)
-	b, _ := json.Marshal(Failure{Stage: err.Error()}) // a string always has a JSON form
-	_, _ = unix.Write(p.Status, append(b, '\n'))      // nobody else is there to be told
+	b, err := json.Marshal(Failure{Stage: err.Error()})
+	if err == nil {
+		_, _ = unix.Write(p.Status, append(b, '\n')) // nobody else is there to be told
+	}
 	return 2
 }
 
@@ -52,7 +54,7 @@ func read(fd string) (*Plan, error) {
 func run(p *Plan) error {
 	// Whoever started the server may have left descriptors open: none of them is
 	// for a sandbox.
-	if err := unix.CloseRange(uint(p.Last)+1, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil { //nolint:gosec // a descriptor
+	if err := unix.CloseRange(uint(p.Last)+1, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("descriptors cannot be closed: %w", err)
 	}
 	if err := layOut(p); err != nil {
