@@ -5,6 +5,7 @@ package catalog
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -80,6 +81,8 @@ type BuildJob struct {
 	Dir      string          // the bundle's files under their names
 	Out      string          // empty folder for the result
 	Manifest json.RawMessage // a manifest.Manifest
+	Owner    string          // of the algorithm
+	Log      io.Writer       // gets what the build prints, as it comes
 }
 
 // BuildResult says what a Builder made.

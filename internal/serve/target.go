@@ -53,7 +53,7 @@ func (t *targets) make(v *catalog.Version) (*invoke.Target, error) {
 	}
 	target := &invoke.Target{
 		Ref: stoa.Ref{Owner: v.Owner, Name: v.Name, Version: stoa.VersionSpec{Kind: stoa.ExactVersion, Version: v.Number}},
-		Run: func(ctx context.Context, in stoa.Value) stoa.Result {
+		Run: func(ctx context.Context, in stoa.Value, k invoke.Ticket) stoa.Result {
 			if most > 0 && int64(len(in.Data)) > most {
 				return stoa.Result{Err: stoa.Errorf(stoa.TooLarge, "the input of %d bytes is over this algorithm's limit of %s", len(in.Data), man.Limits.Body)}
 			}
