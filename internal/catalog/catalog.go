@@ -113,6 +113,7 @@ type Config struct {
 	Builder   Builder
 	Inspector Inspector        // of drafts; nil: none are inspected
 	Staging   string           // folder for open pushes and drafts; emptied at start
+	Changed   func(stoa.Ref)   // told of an algorithm after a version came or went; nil: nobody is
 	Now       func() time.Time // nil: time.Now
 	MaxBytes  int64            // of the files of one push or draft, together; 0: 16 GiB
 }
@@ -140,6 +141,9 @@ func New(cfg Config) (*Catalog, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Changed == nil {
+		cfg.Changed = func(stoa.Ref) {}
 	}
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = defaultMaxBytes
@@ -287,6 +291,7 @@ func (c *Catalog) Remove(ctx context.Context, who stoa.Caller, ref stoa.Ref) err
 	for _, v := range gone {
 		ds = append(ds, digests(v.Files, v.Built)...)
 	}
+	c.cfg.Changed(stoa.Ref{Owner: vs[0].Owner, Name: vs[0].Name})
 	// What cannot be deleted now stays until a Sweep: the version is gone.
 	_ = c.release(context.WithoutCancel(ctx), ds)
 	return nil

@@ -254,5 +254,8 @@ func (c *Catalog) publish(ctx context.Context, v Version, bump stoa.Bump) (*Vers
 	if err != nil {
 		return nil, false, err
 	}
+	if created {
+		c.cfg.Changed(stoa.Ref{Owner: out.Owner, Name: out.Name})
+	}
 	return &out, created, nil
 }

@@ -32,6 +32,7 @@ type Config struct {
 	// Linger is how long a worker outlives the last connection; default 60 s.
 	Linger time.Duration
 	Memory int64 // limit of a worker's private memory in bytes; 0 means none
+	Code   *Code // nil: no code is run here
 	// Sandbox is what workers run in; nil means none. Mounts is what they see there
 	// beside this program and their own folder, at the same paths.
 	Sandbox *sandbox.Sandbox
@@ -57,9 +58,10 @@ func New(cfg Config) (*Driver, error) {
 // record is what stands on disk for each worker.
 type record struct {
 	fleet.Handle
-	Build string `json:"build"`
-	Ticks uint64 `json:"ticks"` // start of the process: a pid alone may be somebody else's by now
-	// Sandbox is nil where there is none.
+	Build string      `json:"build"`
+	Ticks uint64      `json:"ticks"`          // start of the process: a pid alone may be somebody else's by now
+	Code  *codeRecord `json:"code,omitempty"` // of a replica of code
+	// Sandbox is a worker's, nil where there is none.
 	Sandbox *sandbox.Record `json:"sandbox,omitempty"`
 }
 
@@ -67,6 +69,12 @@ func (d *Driver) path(id, suffix string) string { return filepath.Join(d.cfg.Dir
 
 // Start starts a worker; see fleet.Driver.
 func (d *Driver) Start(ctx context.Context, s fleet.Spec) (fleet.Replica, error) {
+	switch {
+	case s.Code != nil && d.cfg.Code == nil:
+		return nil, stoa.Errorf(stoa.Unsupported, "this server runs no code")
+	case s.Code != nil:
+		return d.startCode(ctx, s)
+	}
 	id := "w" + strings.ToLower(rand.Text()[:12])
 	c, err := d.spawn(id, s)
 	if err != nil {
@@ -185,6 +193,12 @@ func (d *Driver) Adopt(ctx context.Context, h fleet.Handle) (fleet.Replica, erro
 		return nil, err
 	}
 	ours := func() bool { return startTicks(rec.PID) == rec.Ticks }
+	if rec.Code != nil {
+		if d.cfg.Code == nil {
+			return nil, stoa.Errorf(stoa.Unsupported, "this server runs no code")
+		}
+		return d.adoptCode(ctx, rec)
+	}
 	c := d.adopted(rec)
 	r, err := d.connect(ctx, rec.Handle)
 	if err != nil {
@@ -208,8 +222,13 @@ func (d *Driver) Adopt(ctx context.Context, h fleet.Handle) (fleet.Replica, erro
 
 // Release leaves a worker for the next server; see fleet.Driver.
 func (d *Driver) Release(r fleet.Replica) error {
-	x, ok := r.(*replica)
-	if !ok {
+	var x *replica
+	switch r := r.(type) {
+	case *replica:
+		x = r
+	case *codeReplica:
+		x = r.replica
+	default:
 		return stoa.Errorf(stoa.Internal, "a replica of another driver")
 	}
 	x.released.Store(true)

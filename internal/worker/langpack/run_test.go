@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -267,8 +268,8 @@ func TestBroken(t *testing.T) {
 					if rerr != nil {
 						t.Fatal(rerr)
 					}
-					if r.Failure != "" && !regexp.MustCompile(r.Failure).MatchString(log) {
-						t.Errorf("the failure pattern finds nothing in\n%s", log)
+					if pattern := regexp.MustCompile(r.Failure); !slices.ContainsFunc(strings.Split(log, "\n"), pattern.MatchString) {
+						t.Errorf("the failure pattern finds no line of\n%s", log)
 					}
 					got = log
 				} else {
