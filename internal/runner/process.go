@@ -32,7 +32,7 @@ func start(p *Program, env []string, cfg *Config, files [3]*os.File) (*process, 
 			}
 		}
 	}()
-	path, err := lookPath(p.Command[0], p.Env)
+	path, err := LookPath(p.Command[0], p.Env)
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +57,8 @@ func start(p *Program, env []string, cfg *Config, files [3]*os.File) (*process, 
 // defaultPath is where a command is looked for when the environment has no PATH.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// lookPath finds a command on the PATH of its own environment.
-func lookPath(name string, env []string) (string, error) {
+// LookPath finds a command on the PATH of its own environment.
+func LookPath(name string, env []string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
 	}
