@@ -2,9 +2,11 @@
 //
 //	stoa-init serve [--label L] [--build B] [--linger 60s] [--api SOCKET] [--egress SOCKET] [--memory BYTES] [--folder DIR]
 //	stoa-init run [--egress SOCKET] -- COMMAND…
+//	stoa-init stage|confine …
 //
 // serve is a code replica, and answers the supervisor on the listener that it
-// inherits as descriptor 3. run is a build. It is static and small: it is there
+// inherits as descriptor 3. run is a build. stage and confine are the
+// steps before and at the beginning of a sandbox (package stage). It is static and small: it is there
 // whatever the sandbox holds, and every cold start waits for it.
 package main
 
@@ -22,6 +24,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/shim"
+	"github.com/stoa-project/stoa/internal/stage"
 )
 
 // The exit statuses of its own; others are those of the command that it ran.
@@ -36,6 +39,8 @@ func run(args []string) int {
 	status, err := 0, errUsage
 	if len(args) > 0 {
 		switch args[0] {
+		case stage.Stage, stage.Confine:
+			return stage.Main(args)
 		case "serve":
 			err = serve(args[1:])
 		case "run":

@@ -16,7 +16,9 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/blob"
+	"github.com/stoa-project/stoa/internal/build"
 	"github.com/stoa-project/stoa/internal/catalog"
+	"github.com/stoa-project/stoa/internal/fleet/process"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/importer/caffe"
 	"github.com/stoa-project/stoa/internal/importer/cntk"
@@ -25,6 +27,7 @@ import (
 	"github.com/stoa-project/stoa/internal/importer/theano"
 	"github.com/stoa-project/stoa/internal/importer/torch"
 	"github.com/stoa-project/stoa/internal/importer/torch7"
+	"github.com/stoa-project/stoa/internal/invoke"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -46,14 +49,29 @@ func Plugs() []importer.Plug {
 	}
 }
 
-// builder is the catalog's Builder: an import in a process of its own, so that
+// builder is the catalog's Builder: of a model, an import in a process of its own, so that
 // what a model file can do to its reader it does to nobody else.
-type builder struct{ cfg *Config }
+type builder struct {
+	cfg     *Config
+	dir     string // for builds of code
+	local   build.Builder
+	blobs   blob.Store
+	catalog func() *catalog.Catalog
+	codes   func(layer func(context.Context, blob.File) (string, func(), error)) *process.Code
+	trial   *invoke.Service // for samples of code, which may call other algorithms
+}
 
 var _ catalog.Builder = (*builder)(nil)
 
 // Build runs an import child; see catalog.Builder.
 func (b *builder) Build(ctx context.Context, j catalog.BuildJob) (catalog.BuildResult, error) {
+	man, err := manifest.FromJSON(j.Manifest)
+	if err != nil {
+		return catalog.BuildResult{}, err
+	}
+	if man.Kind == manifest.KindCode {
+		return b.buildCode(ctx, j, man)
+	}
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.ImportTime)
 	defer cancel()
 	memory, err := importMemory(b.cfg.ImportMemory, j.Manifest)

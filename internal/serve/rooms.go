@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/stoa-project/stoa/internal/api"
 	"github.com/stoa-project/stoa/internal/blob"
 	blobfs "github.com/stoa-project/stoa/internal/blob/fs"
+	"github.com/stoa-project/stoa/internal/catalog"
 	"github.com/stoa-project/stoa/internal/fleet/process"
 	"github.com/stoa-project/stoa/internal/invoke"
 	"github.com/stoa-project/stoa/internal/layers"
@@ -68,6 +70,18 @@ func (s *System) codeDriver(layer func(context.Context, blob.File) (string, func
 
 func (s *System) blobPath(f blob.File) (string, error) {
 	return blobfs.PathIn(filepath.Join(s.cfg.Data, blobsDir), f.Digest), nil
+}
+
+// newBuilder makes what builds models and code.
+func (s *System) newBuilder(blobs blob.Store) (*builder, error) {
+	b := &builder{
+		cfg: &s.cfg, dir: filepath.Join(s.cfg.Data, buildsDir), blobs: blobs, codes: s.codeDriver,
+		catalog: func() *catalog.Catalog { return s.catalog },
+	}
+	if err := os.MkdirAll(b.dir, 0o700); err != nil {
+		return nil, stoa.Wrap(stoa.Internal, err, "the folder for builds cannot be made: %s", b.dir)
+	}
+	return b, nil
 }
 
 // openGateway makes the door that replicas of code have.

@@ -112,6 +112,10 @@ func (s *System) assemble(ctx context.Context) error {
 	if err := s.bootstrap(ctx, accounts); err != nil {
 		return err
 	}
+	var err error
+	if s.strangers, err = s.guests(); err != nil {
+		return err
+	}
 	blobs, err := blobfs.New(filepath.Join(s.cfg.Data, blobsDir))
 	if err != nil {
 		return err
@@ -122,7 +126,7 @@ func (s *System) assemble(ctx context.Context) error {
 	if err := s.openCode(ctx, blobs); err != nil {
 		return err
 	}
-	build, err := s.newBuilder()
+	build, err := s.newBuilder(blobs)
 	if err != nil {
 		return err
 	}
@@ -141,9 +145,6 @@ func (s *System) assemble(ctx context.Context) error {
 	s.fleet = fleet.New(fleet.Config{Driver: driver, Log: s.cfg.Log, Slots: s.cfg.Slots, Queue: s.cfg.Queue})
 	metrics := obs.NewMetrics()
 	s.gauges(metrics)
-	if s.strangers, err = s.guests(); err != nil {
-		return err
-	}
 	s.targets = &targets{catalog: cat, fleet: s.fleet, codes: &codes{layers: s.layers, secrets: s.vault.Env}, book: s.book, log: s.cfg.Log}
 	calls := invoke.New(s.targets, metrics)
 	s.calls = algorithmia.New(algorithmia.Config{
