@@ -16,10 +16,21 @@ import (
 )
 
 // Recipe is how a language builds and runs. Package worker/langpack reads it
-// from the language's folder. Commands run in the sandbox with /src (the source,
-// a copy that may be changed), /deps and /out (both to be written), /cache (kept
-// between builds of the language, without which a build must work too) and
-// /lang (the language's runner folder, read-only), in /src, by /bin/sh -e.
+// from the language's folder. Dependencies and Build are scripts: the text after
+// /bin/sh -e -c. They run in the sandbox, in the folder of the source, and find
+// the folders by these variables, which a run without a sandbox sets to others:
+//
+//	SRC=/src       the source, a copy that may be changed
+//	DEPS=/deps     the dependency layer: written by Dependencies; Build only reads
+//	               it, and it is there, empty, where there are no dependencies
+//	OUT=/out       the app layer, written by Build
+//	CACHE=/cache   kept between builds, without which a build must work too. What
+//	               is in it was written by code of authors: one cache for owners
+//	               who trust each other
+//	LANG_DIR=/lang the language's runner folder, read-only
+//
+// Beside them they have what Env says (PATH and HOME among it), and nothing else.
+// Build needs no network.
 type Recipe struct {
 	Language string   // python
 	Programs []string // that must be on the host, found on PATH: python3, npm
@@ -30,14 +41,15 @@ type Recipe struct {
 	Dependencies string
 	// Build fills /out with what runs, from /src and /deps.
 	Build string
-	// Hosts asks the language's client, on the host, for the servers that it uses:
-	// a command whose words are printed as URLs, hosts, or host:port.
+	// Hosts tells the servers that the language's client uses: a script for
+	// /bin/sh -e -c on the host, with Env, whose words are URLs, hosts, or host:port.
 	Hosts string
 	// Env is added to what the commands get: how to pass the host's configuration
 	// on, NAME=VALUE; a NAME alone is taken from the host's environment if it is there.
 	Env []string
-	// Failure is a pattern whose first group is the place (file:line) of what
-	// failed, looked for in the log from its end.
+	// Failure is a pattern of Go's package regexp whose first group that is not
+	// empty is the place (file:line) of what failed, looked for in the log's lines
+	// from its end.
 	Failure string
 }
 

@@ -108,7 +108,7 @@ STOA_SERVER and STOA_KEY, else of the profile that "stoa login" wrote, else
 	root.AddCommand(
 		a.serveCommand(), a.workerCommand(), a.initCommand(), a.pushCommand(), a.callCommand(), a.lsCommand(), a.showCommand(),
 		a.versionsCommand(), a.rmCommand(), a.inspectCommand(), a.previewCommand(), a.importCommand(), a.keysCommand(), a.loginCommand(), a.linkCommand(),
-		a.doctorCommand(), a.versionCommand(), a.upCommand(), a.downCommand(),
+		a.logsCommand(), a.secretsCommand(), a.doctorCommand(), a.versionCommand(), a.upCommand(), a.downCommand(),
 	)
 	return root
 }

@@ -87,10 +87,7 @@ func validName(s string) bool {
 // mounts are those of a sandbox, in an order in which one may lie in another.
 func (s *Sandbox) mounts(spec *Spec) []Mount {
 	out := slices.Clone(spec.Mounts)
-	out = append(out, Mount{Source: s.etc, Target: "/etc"})
-	if s.cfg.Init != "" && spec.Kind != Worker {
-		out = append(out, Mount{Source: s.cfg.Init, Target: InitPath})
-	}
+	out = append(out, Mount{Source: s.etc, Target: "/etc"}, Mount{Source: s.cfg.Init, Target: InitPath})
 	slices.SortStableFunc(out, func(a, b Mount) int { return cmp.Compare(a.Target, b.Target) })
 	return out
 }
@@ -134,8 +131,22 @@ func (s *Sandbox) plan(spec *Spec, fd fds, uid int, cgroups []string) (stage.Pla
 	if fd.block != 0 {
 		args = append(args, "--block-fd", strconv.Itoa(fd.block))
 	}
-	p.Args = append([]string{"--args", strconv.Itoa(fd.args), "--"}, spec.Command...)
+	p.Args = append([]string{"--args", strconv.Itoa(fd.args), "--"}, confined(spec)...)
 	return p, args
+}
+
+// confined is the command behind the step that puts Landlock in force.
+func confined(spec *Spec) []string {
+	out := []string{InitPath, stage.Confine, "/tmp"}
+	for _, d := range devices {
+		out = append(out, "/dev/"+d)
+	}
+	for _, m := range spec.Mounts {
+		if m.Write {
+			out = append(out, m.Target)
+		}
+	}
+	return append(append(out, "--"), spec.Command...)
 }
 
 func rlimits(l Limits) []stage.Limit {

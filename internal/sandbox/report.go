@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/stoa-project/stoa/internal/cgroup"
+	"github.com/stoa-project/stoa/internal/landlock"
 )
 
 // describe says what was found to be there.
@@ -18,6 +19,7 @@ func (s *Sandbox) describe() {
 		{Name: "user", State: InPlace, Detail: user},
 		{Name: "privileges", State: InPlace, Detail: "no capabilities, no new privileges"},
 		{Name: "seccomp", State: InPlace, Detail: fmt.Sprintf("%d rules", len(s.filters[Code])/8)},
+		{Name: "landlock", State: InPlace, Detail: fmt.Sprintf("version %d: nothing is changed outside /tmp and what is given to be written", landlock.Version())},
 		{Name: "rlimits", State: InPlace, Detail: "file size, open files, no core dumps"},
 	}
 	const remedy = "as root, make a cgroup for this user (docs/sandbox.md) and give it with --cgroup"

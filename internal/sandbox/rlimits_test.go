@@ -16,8 +16,8 @@ import (
 const childVar = "STOA_TEST_SANDBOX"
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "stage" {
-		os.Exit(stage.Main(os.Args[2:]))
+	if len(os.Args) > 1 && (os.Args[1] == stage.Stage || os.Args[1] == stage.Confine) {
+		os.Exit(stage.Main(os.Args[1:]))
 	}
 	if os.Getenv(childVar) == "" {
 		os.Exit(m.Run())

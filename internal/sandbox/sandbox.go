@@ -20,6 +20,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/cgroup"
+	"github.com/stoa-project/stoa/internal/landlock"
 	"github.com/stoa-project/stoa/internal/seccomp"
 )
 
@@ -27,9 +28,9 @@ import (
 type Config struct {
 	Mode Mode   // default On
 	Dir  string // folder for files of its own, which nobody else may write
-	Init string // path of stoa-init, shown inside at InitPath; "" where there is none
-	// Stage is the command line that runs stage.Main; default Init and "stage".
-	Stage   []string
+	// Init is the path of stoa-init, or of a program that runs stage.Main where its
+	// arguments say so. It is shown inside at InitPath.
+	Init    string
 	Bwrap   string   // path of bubblewrap; "" finds it (see Find)
 	Runtime string   // "bwrap", the default; "runsc" is gVisor
 	Cgroup  string   // where groups are made, from the hierarchies' roots; "" finds a place
@@ -37,7 +38,7 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// InitPath is where stoa-init is seen inside, for Code and Build.
+// InitPath is where stoa-init is seen inside.
 const InitPath = "/run/stoa/init"
 
 // The user inside. Outside it is one that owns nothing where the server is root,
@@ -116,11 +117,18 @@ func (s *Sandbox) prepare() error {
 	if s.cfg.Bwrap == "" {
 		return stoa.Errorf(stoa.Unavailable, "namespaces: bubblewrap (bwrap) is not installed: run make setup, or install it (apt-get install bubblewrap); --sandbox=none does without, and protects nothing")
 	}
-	if len(s.cfg.Stage) == 0 {
-		if s.cfg.Init == "" {
-			return stoa.Errorf(stoa.Unavailable, "stoa-init is missing, without which no sandbox can be started: it belongs beside stoa; run make build")
+	if s.cfg.Init == "" {
+		return stoa.Errorf(stoa.Unavailable, "stoa-init is missing, without which no sandbox can be started: it belongs beside stoa; run make build")
+	}
+	if landlock.Version() == 0 {
+		return stoa.Errorf(stoa.Unavailable, "landlock: this kernel has none, or does not use it: Linux 5.13 or newer is needed, with landlock in the boot parameter lsm=")
+	}
+	for _, path := range []*string{&s.cfg.Init, &s.cfg.Bwrap, &s.cfg.Dir} {
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return stoa.Wrap(stoa.Internal, err, "%s has no absolute path", *path)
 		}
-		s.cfg.Stage = []string{s.cfg.Init, "stage"}
+		*path = abs
 	}
 	s.etc = filepath.Join(s.cfg.Dir, "etc")
 	if err := makeEtc(s.etc, s.cfg.Etc); err != nil {

@@ -19,7 +19,7 @@ func need(t *testing.T, cfg sandbox.Config) *sandbox.Sandbox {
 	if cfg.Dir == "" {
 		cfg.Dir = t.TempDir()
 	}
-	cfg.Stage = stageCommand()
+	cfg.Init = initPath()
 	s, err := sandbox.New(cfg)
 	if err != nil {
 		t.Fatalf("%v: %v", err, errors.Unwrap(err))
@@ -183,7 +183,7 @@ func TestAdopt(t *testing.T) {
 }
 
 func BenchmarkStart(b *testing.B) {
-	s, err := sandbox.New(sandbox.Config{Dir: b.TempDir(), Stage: stageCommand()})
+	s, err := sandbox.New(sandbox.Config{Dir: b.TempDir(), Init: initPath()})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -202,11 +202,11 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// stageCommand is this test binary, which TestMain makes a stage.
-func stageCommand() []string {
+// initPath is this test binary, which TestMain makes a stage.
+func initPath() string {
 	self, err := os.Executable()
 	if err != nil {
 		panic(err)
 	}
-	return []string{self, "stage"}
+	return self
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/cgroup"
+	"github.com/stoa-project/stoa/internal/stage"
 )
 
 // startTime bounds how long the kernel may take to make a sandbox: it takes
@@ -153,8 +154,7 @@ func (s *Sandbox) command(spec *Spec, group *cgroup.Group) (*exec.Cmd, *os.File,
 		}
 		files, unblock = append(files, r), w
 	}
-	stageArgs := append(append([]string{}, s.cfg.Stage[1:]...), strconv.Itoa(fd.plan))
-	cmd := exec.Command(s.cfg.Stage[0], stageArgs...) //nolint:noctx // it may outlive whoever starts it
+	cmd := exec.Command(s.cfg.Init, stage.Stage, strconv.Itoa(fd.plan)) //nolint:noctx // it may outlive whoever starts it
 	cmd.Env = []string{}
 	cmd.Dir = "/"
 	setStreams(cmd, spec)

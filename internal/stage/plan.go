@@ -1,8 +1,9 @@
 // Package stage is the step between a server and bubblewrap: a small process
 // that joins the cgroup, takes limits upon itself, lays out what is to be seen
 // inside, gives up root, and then becomes bubblewrap. It must be a process of
-// its own, since all of that holds for whole processes. It is linked into
-// stoa-init, so its imports are few.
+// its own, since all of that holds for whole processes. In the new root the same
+// program stands before the command once more, to confine it with Landlock. It is
+// linked into stoa-init, so its imports are few.
 package stage
 
 // Plan is what a stage is told, as JSON on the descriptor that its one argument

@@ -6,33 +6,69 @@ import (
 	"io"
 	"math"
 	"os"
+	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stoa-project/stoa/internal/landlock"
 )
 
-// Main is a stage. It becomes bubblewrap and does not return, or gives the
-// status to exit with; args are those behind the word "stage".
+// The words by which Main is asked for.
+const (
+	Stage   = "stage"
+	Confine = "confine"
+)
+
+// Main is a stage or a confine, as the first argument says. It becomes another
+// program and does not return, or gives the status to exit with.
 func Main(args []string) int {
-	if len(args) != 1 {
-		fmt.Fprintln(os.Stderr, "stage: it is started by the server, not by hand")
-		return 2
-	}
-	// Namespaces belong to threads, and the one that execs is the one that stays.
+	// Namespaces and rules belong to threads, and the one that execs is the one
+	// that stays.
 	runtime.LockOSThread()
-	p, err := read(args[0])
+	if len(args) > 1 && args[0] == Confine {
+		fmt.Fprintln(os.Stderr, "sandbox:", confine(args[1:]))
+		return failed
+	}
+	if len(args) != 2 || args[0] != Stage {
+		fmt.Fprintln(os.Stderr, "stage: it is started by the server, not by hand")
+		return failed
+	}
+	p, err := read(args[1])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "stage:", err)
-		return 2
+		return failed
 	}
 	err = run(p)
 	b, err := json.Marshal(Failure{Stage: err.Error()})
 	if err == nil {
 		_, _ = unix.Write(p.Status, append(b, '\n')) // nobody else is there to be told
 	}
-	return 2
+	return failed
+}
+
+// failed is the status of what could not be started, as shells have it.
+const failed = 126
+
+// confine puts Landlock in force and becomes the command: it is the first to run
+// in the new root. args are the paths that may be written, "--", and the command.
+func confine(args []string) error {
+	at := slices.Index(args, "--")
+	if at < 0 || at+1 == len(args) {
+		return fmt.Errorf("confine: it is started by the server, not by hand")
+	}
+	if err := landlock.Thread(args[:at]); err != nil {
+		return err
+	}
+	command := args[at+1:]
+	path, err := exec.LookPath(command[0])
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%s cannot be started: %w", command[0], syscall.Exec(path, command, unix.Environ()))
 }
 
 func read(fd string) (*Plan, error) {
@@ -72,6 +108,9 @@ func run(p *Plan) error {
 		}
 	}
 	if p.UID != 0 {
+		if err := give(p.UID); err != nil {
+			return fmt.Errorf("the standard streams cannot be given away: %w", err)
+		}
 		if err := become(p.UID); err != nil {
 			return fmt.Errorf("the user id %d cannot be taken: %w", p.UID, err)
 		}
@@ -100,6 +139,24 @@ func limit(l Limit) error {
 	v := min(l.Value, have.Max)
 	if err := unix.Setrlimit(l.Which, &unix.Rlimit{Cur: v, Max: v}); err != nil {
 		return fmt.Errorf("limit %d cannot be set: %w", l.Which, err)
+	}
+	return nil
+}
+
+// give makes pipes that are standard streams the user's, since a program may open
+// them again by the names /dev/stdout and /dev/stderr.
+func give(uid int) error {
+	for fd := range 3 {
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return err
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFIFO {
+			continue
+		}
+		if err := unix.Fchown(fd, uid, uid); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -1,0 +1,1 @@
+exports.aply = (input) => input;

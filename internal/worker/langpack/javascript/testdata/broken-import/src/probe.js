@@ -1,0 +1,3 @@
+
+const x = require("nosuchmodule");
+exports.apply = (input) => input;

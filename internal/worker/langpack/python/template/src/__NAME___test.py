@@ -1,0 +1,5 @@
+from src.__NAME__ import apply
+
+
+def test_apply():
+    assert apply("World") == "hello World"

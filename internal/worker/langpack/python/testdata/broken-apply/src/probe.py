@@ -1,0 +1,2 @@
+def aply(input):
+    return input

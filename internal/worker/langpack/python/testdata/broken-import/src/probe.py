@@ -1,0 +1,6 @@
+import os
+import nosuchmodule
+
+
+def apply(input):
+    return input

@@ -1,0 +1,4 @@
+import os
+
+def apply(input:
+    return input
