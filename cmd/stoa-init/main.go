@@ -22,6 +22,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/shim"
+	"github.com/stoa-project/stoa/internal/stage"
 )
 
 // The exit statuses of its own; others are those of the command that it ran.
@@ -40,6 +41,8 @@ func run(args []string) int {
 			err = serve(args[1:])
 		case "run":
 			status, err = command(args[1:])
+		case stage.Stage, stage.Confine: // steps on the way into the sandbox
+			return stage.Main(args)
 		}
 	}
 	switch {
