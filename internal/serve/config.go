@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/sandbox"
 )
 
 // Config is all that a server is told. Zero values mean the defaults.
@@ -44,6 +45,7 @@ type Config struct {
 	// StopWorkers is asked when the server ends: true ends the workers too, false
 	// leaves them a minute for the next server to adopt. nil is false.
 	StopWorkers func() bool
+	Sandbox     *sandbox.Sandbox // what workers and imports run in; nil means none
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -61,6 +63,9 @@ func (c Config) withDefaults() (Config, error) {
 			return c, stoa.Wrap(stoa.Internal, err, "this program does not know its own path")
 		}
 		c.Self = []string{self}
+	}
+	if abs, err := filepath.Abs(c.Self[0]); err == nil && filepath.Base(c.Self[0]) != c.Self[0] {
+		c.Self[0] = abs // children have another working folder
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -85,6 +90,9 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.KeylessAtOnce, 2*runtime.NumCPU())
 	if c.Library == "" {
 		c.Library = FindLibrary(filepath.Dir(c.Self[0]))
+	}
+	if abs, err := filepath.Abs(c.Library); err == nil && c.Library != "" {
+		c.Library = abs
 	}
 	return c, nil
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/stoa-project/stoa/internal/fleet/process"
 	"github.com/stoa-project/stoa/internal/invoke"
 	"github.com/stoa-project/stoa/internal/obs"
+	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/store"
 	"github.com/stoa-project/stoa/internal/store/sqlite"
 )
@@ -113,6 +114,7 @@ func (s *System) assemble(ctx context.Context) error {
 		Command: append(append([]string{}, s.cfg.Self...), workerWord,
 			"--blobs", filepath.Join(s.cfg.Data, blobsDir), "--onnxruntime", s.cfg.Library),
 		Dir: filepath.Join(s.cfg.Data, workersDir), Build: s.cfg.Build, Memory: s.cfg.WorkerMemory,
+		Sandbox: s.cfg.Sandbox, Mounts: append(s.cfg.seen(), sandbox.Mount{Source: filepath.Join(s.cfg.Data, blobsDir), Target: filepath.Join(s.cfg.Data, blobsDir)}),
 	})
 	if err != nil {
 		return err

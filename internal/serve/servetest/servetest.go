@@ -14,7 +14,9 @@ import (
 	"testing"
 
 	"github.com/stoa-project/stoa/client"
+	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/serve"
+	"github.com/stoa-project/stoa/internal/shim/shimtest"
 )
 
 // Main is the whole of a TestMain, which exits with what it gives: it runs the
@@ -53,6 +55,21 @@ func Library(t testing.TB) string {
 		t.Skip("SKIPPED: no ONNX Runtime: run make setup")
 	}
 	return lib
+}
+
+// Sandbox makes what workers and imports can run in; the test is skipped where the
+// machine has none.
+func Sandbox(t testing.TB) *sandbox.Sandbox {
+	t.Helper()
+	if sandbox.Find("") == "" {
+		t.Skip("SKIPPED: bubblewrap (bwrap) is not installed")
+	}
+	s, err := sandbox.New(sandbox.Config{Dir: t.TempDir(), Init: shimtest.Build(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
 }
 
 // Start starts a System on a data folder. change may change its Config; nil
