@@ -16,8 +16,8 @@ import (
 // them: a stand-in for stoa-init that hands connections on to the way out.
 func TestMain(m *testing.M) {
 	switch {
-	case len(os.Args) > 1 && os.Args[1] == "stage":
-		os.Exit(stage.Main(os.Args[2:]))
+	case len(os.Args) > 1 && (os.Args[1] == stage.Stage || os.Args[1] == stage.Confine):
+		os.Exit(stage.Main(os.Args[1:]))
 	case len(os.Args) > 1 && os.Args[1] == "run":
 		os.Exit(initRun(os.Args[2:]))
 	}
