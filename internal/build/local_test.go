@@ -24,6 +24,7 @@ import (
 	"github.com/stoa-project/stoa/internal/format/layer"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/sandbox"
+	"github.com/stoa-project/stoa/internal/shim/shimtest"
 )
 
 // bench is a builder with its folders.
@@ -40,11 +41,7 @@ func open(t *testing.T, mode sandbox.Mode, cfg build.Config) *bench {
 	if mode != sandbox.None && sandbox.Find("") == "" {
 		t.Skip("SKIPPED: bubblewrap (bwrap) is not installed")
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := sandbox.New(sandbox.Config{Mode: mode, Dir: t.TempDir(), Init: self})
+	s, err := sandbox.New(sandbox.Config{Mode: mode, Dir: t.TempDir(), Init: shimtest.Build(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
