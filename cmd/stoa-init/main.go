@@ -2,9 +2,11 @@
 //
 //	stoa-init serve [--label L] [--build B] [--linger 60s] [--api SOCKET] [--egress SOCKET] [--memory BYTES] [--folder DIR]
 //	stoa-init run [--egress SOCKET] -- COMMAND…
+//	stoa-init stage|confine …
 //
 // serve is a code replica, and answers the supervisor on the listener that it
-// inherits as descriptor 3. run is a build. It is static and small: it is there
+// inherits as descriptor 3. run is a build. stage and confine are the
+// steps before and at the beginning of a sandbox (package stage). It is static and small: it is there
 // whatever the sandbox holds, and every cold start waits for it.
 package main
 

@@ -18,21 +18,33 @@ import (
 
 func (a *app) initCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "init [FOLDER]",
-		Short: "Write a stoa.yaml to begin with",
+		Use:   "init [FOLDER] | init --language LANGUAGE NAME",
+		Short: "Begin an algorithm: a stoa.yaml for a model, or a folder of code",
 		Long: `Write a stoa.yaml into a folder: what the model's files there say about inputs
 and outputs is filled in; where there is no model yet, the file is an example
-with comments. A stoa.yaml that exists is never changed.`,
+with comments. A stoa.yaml that exists is never changed.
+
+With --language, make a folder of code that works as it is: a program that
+greets, with its stoa.yaml. NAME is owner/name or name. The languages are ` + languageNames() + `.`,
 		Example: `  stoa init
   stoa init mynet --name me/net
-  stoa init mynet --shape input=-1,3,224,224`,
+  stoa init mynet --shape input=-1,3,224,224
+  stoa init --language python me/hello`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	var open openFlags
 	open.add(c)
 	name := c.Flags().String("name", "", "name of the algorithm: owner/name, or name alone")
 	asJSON := jsonFlag(c)
+	code := codeFlags{json: asJSON}
+	code.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if code.language != "" {
+			return a.initCode(code, firstOf(strings.Join(args, ""), *name))
+		}
+		if code.dir != "" {
+			return usagef("--dir belongs to --language: of a model, name the folder alone")
+		}
 		dir := firstOf(strings.Join(args, ""), ".")
 		path := filepath.Join(dir, manifest.FileName)
 		if _, err := os.Lstat(path); err == nil {

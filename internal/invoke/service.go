@@ -63,6 +63,11 @@ func (s *Service) Invoke(ctx context.Context, c stoa.Call) stoa.Result {
 	return res
 }
 
+// Try makes a call of a target that nobody has published: nobody is told of it.
+func (s *Service) Try(ctx context.Context, c stoa.Call, target *Target) stoa.Result {
+	return s.run(ctx, &c, target)
+}
+
 // run makes a call of a target that was found.
 func (s *Service) run(ctx context.Context, c *stoa.Call, target *Target) (res stoa.Result) {
 	var parent *open

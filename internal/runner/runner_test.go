@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,13 +25,26 @@ func TestMain(m *testing.M) {
 	if os.Getenv(runnertest.EchoEnv) != "" {
 		runnertest.Echo(os.Getenv)
 	}
+	if size, err := strconv.Atoi(os.Getenv(bareEnv)); err == nil {
+		var in io.Reader = os.Stdin
+		var out io.Writer = os.Stdout
+		if path := os.Getenv("STOA_SOCKET"); path != "" {
+			conn, err := net.Dial("unix", path)
+			if err != nil {
+				os.Exit(1)
+			}
+			in, out = conn, conn
+		}
+		bare(size, in, out)
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 
 func program(protocol string) runner.Program {
 	return runner.Program{
 		Command: []string{os.Args[0]}, Protocol: protocol, Concurrency: 4,
-		Env: []string{runnertest.EchoEnv + "=1", "PATH=" + os.Getenv("PATH")},
+		Env: []string{runnertest.EchoEnv + "=1", "GORACE=atexit_sleep_ms=0", "PATH=" + os.Getenv("PATH")},
 	}
 }
 

@@ -10,12 +10,15 @@ import (
 	"testing"
 
 	"github.com/stoa-project/stoa/client"
+	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/serve"
 )
 
 // BenchmarkCallWithoutSocket is a call to a model of four floats without the
 // caller's socket: what the server and the worker add.
-func BenchmarkCallWithoutSocket(b *testing.B) { callWithoutSocket(b, func(*serve.Config) {}) }
+func BenchmarkCallWithoutSocket(b *testing.B) {
+	callWithoutSocket(b, func(c *serve.Config) { c.Sandbox = sandbox.None })
+}
 
 // BenchmarkCallWithoutSocketInTheSandbox is the same with the worker in the
 // sandbox.

@@ -18,7 +18,9 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/blob"
+	"github.com/stoa-project/stoa/internal/build"
 	"github.com/stoa-project/stoa/internal/catalog"
+	"github.com/stoa-project/stoa/internal/fleet/process"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/importer/caffe"
 	"github.com/stoa-project/stoa/internal/importer/cntk"
@@ -27,6 +29,7 @@ import (
 	"github.com/stoa-project/stoa/internal/importer/theano"
 	"github.com/stoa-project/stoa/internal/importer/torch"
 	"github.com/stoa-project/stoa/internal/importer/torch7"
+	"github.com/stoa-project/stoa/internal/invoke"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -48,14 +51,30 @@ func Plugs() []importer.Plug {
 	}
 }
 
-// builder is the catalog's Builder: an import in a process of its own, so that
+// builder is the catalog's Builder: of a model, an import in a process of its own, so that
 // what a model file can do to its reader it does to nobody else.
-type builder struct{ cfg *Config }
+type builder struct {
+	cfg     *Config
+	box     *sandbox.Sandbox
+	dir     string // for builds of code
+	local   build.Builder
+	blobs   blob.Store
+	catalog func() *catalog.Catalog
+	codes   func(layer func(context.Context, blob.File) (string, func(), error)) *process.Code
+	trial   *invoke.Service // for samples of code, which may call other algorithms
+}
 
 var _ catalog.Builder = (*builder)(nil)
 
 // Build runs an import child; see catalog.Builder.
 func (b *builder) Build(ctx context.Context, j catalog.BuildJob) (catalog.BuildResult, error) {
+	man, err := manifest.FromJSON(j.Manifest)
+	if err != nil {
+		return catalog.BuildResult{}, err
+	}
+	if man.Kind == manifest.KindCode {
+		return b.buildCode(ctx, j, man)
+	}
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.ImportTime)
 	defer cancel()
 	memory, err := importMemory(b.cfg.ImportMemory, j.Manifest)
@@ -89,8 +108,8 @@ func (b *builder) child(ctx context.Context, j childJob) (a childAnswer, err err
 func (b *builder) run(ctx context.Context, j childJob, in io.Reader, stdout, stderr io.Writer) error {
 	command := append(append([]string{}, b.cfg.Self...), importWord)
 	env := []string{"LANG=C.UTF-8"}
-	if b.cfg.Sandbox != nil {
-		_, err := b.cfg.Sandbox.Run(ctx, sandbox.Spec{
+	if b.box != nil {
+		_, err := b.box.Run(ctx, sandbox.Spec{
 			Name: "i" + strings.ToLower(rand.Text()[:12]), Kind: sandbox.Worker, Command: command, Env: env, Dir: j.Out,
 			Mounts: append(b.cfg.seen(), sandbox.Mount{Source: j.Dir, Target: j.Dir}, sandbox.Mount{Source: j.Out, Target: j.Out, Write: true}),
 			Limits: sandbox.Limits{Memory: j.Memory, Processes: 1024},

@@ -3,13 +3,14 @@ package serve_test
 import (
 	"testing"
 
+	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/serve"
 	"github.com/stoa-project/stoa/internal/serve/servetest"
 )
 
 func sandboxed(t testing.TB) func(*serve.Config) {
-	box := servetest.Sandbox(t)
-	return func(c *serve.Config) { c.Sandbox = box }
+	servetest.Sandboxed(t)
+	return func(c *serve.Config) { c.Sandbox = sandbox.On }
 }
 
 func TestModelsRunInTheSandbox(t *testing.T) {

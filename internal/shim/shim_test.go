@@ -87,7 +87,7 @@ func replica(t *testing.T) (*worker.Remote, *exec.Cmd) {
 func echo(protocol string) *runner.Program {
 	return &runner.Program{
 		Command: []string{os.Args[0]}, Protocol: protocol, Concurrency: 4,
-		Env: []string{runnertest.EchoEnv + "=1", "PATH=" + os.Getenv("PATH")},
+		Env: []string{runnertest.EchoEnv + "=1", "GORACE=atexit_sleep_ms=0", "PATH=" + os.Getenv("PATH")},
 	}
 }
 

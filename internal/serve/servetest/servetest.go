@@ -57,19 +57,12 @@ func Library(t testing.TB) string {
 	return lib
 }
 
-// Sandbox makes what workers and imports can run in; the test is skipped where the
-// machine has none.
-func Sandbox(t testing.TB) *sandbox.Sandbox {
+// Sandboxed skips a test that must run in the real sandbox where there is none.
+func Sandboxed(t testing.TB) {
 	t.Helper()
 	if sandbox.Find("") == "" {
-		t.Skip("SKIPPED: bubblewrap (bwrap) is not installed")
+		t.Skip("SKIPPED: no bubblewrap: run make setup")
 	}
-	s, err := sandbox.New(sandbox.Config{Dir: t.TempDir(), Init: shimtest.Build(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
 }
 
 // Start starts a System on a data folder. change may change its Config; nil
@@ -80,6 +73,10 @@ func Start(t testing.TB, data string, change func(*serve.Config)) *System {
 		Data: data, Listen: "127.0.0.1:0", Library: Library(t), Build: "test", Self: []string{os.Args[0]},
 		StopWorkers: func() bool { return true },
 	}
+	if cfg.Bwrap = sandbox.Find(""); cfg.Bwrap == "" {
+		cfg.Sandbox = sandbox.None // what needs the sandbox asks for it: see Sandboxed
+	}
+	cfg.Init = shimtest.Build(t)
 	if change != nil {
 		change(&cfg)
 	}

@@ -38,23 +38,44 @@ type found struct {
 	folders []string // beside those that every sandbox has
 }
 
+// part says whose programs are meant: a replica needs some, a build all.
+type part bool
+
+const (
+	forReplica part = false
+	forBuild   part = true
+)
+
+// programs gives the language's programs of a part.
+func (l *Language) programs(of part) (out []program) {
+	for _, p := range l.spec.Programs {
+		if of == forBuild || !p.BuildOnly {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 // locate finds what the language needs of the host. What was found is kept; what
 // was missing is looked for again.
-func (l *Language) locate() (map[string]found, error) {
+func (l *Language) locate(of part) (map[string]found, error) {
 	l.host.mu.Lock()
 	defer l.host.mu.Unlock()
-	if l.host.programs != nil {
-		return l.host.programs, nil
-	}
 	all := map[string]found{}
-	for _, p := range l.spec.Programs {
-		f, err := p.locate()
-		if err != nil {
-			return nil, err
+	for _, p := range l.programs(of) {
+		f, known := l.host.programs[p.Name]
+		if !known {
+			var err error
+			if f, err = p.locate(); err != nil {
+				return nil, err
+			}
+			if l.host.programs == nil {
+				l.host.programs = map[string]found{}
+			}
+			l.host.programs[p.Name] = f
 		}
 		all[p.Name] = f
 	}
-	l.host.programs = all
 	return all, nil
 }
 
@@ -139,7 +160,7 @@ func ask(script string, env ...string) (string, error) {
 	return out.String(), nil
 }
 
-// path gives the PATH of a replica, or of a build.
+// path gives the PATH of a replica, or of a build, by what was found for it.
 func (l *Language) path(all map[string]found) string {
 	var dirs []string
 	for _, p := range l.spec.Programs {
@@ -155,13 +176,13 @@ func (l *Language) path(all map[string]found) string {
 // Mounts gives what a replica needs of the host beside what every sandbox has:
 // an interpreter that is not installed below /usr, read-only and at its own path.
 func (l *Language) Mounts() ([]sandbox.Mount, error) {
-	return l.mounts(func(p program) bool { return !p.BuildOnly })
+	return l.mounts(forReplica)
 }
 
 // BuildMounts gives what a build needs of the host: what a replica does, the
 // language's clients, and the files that their settings name.
 func (l *Language) BuildMounts() ([]sandbox.Mount, error) {
-	out, err := l.mounts(func(program) bool { return true })
+	out, err := l.mounts(forBuild)
 	if err != nil {
 		return nil, err
 	}
@@ -174,15 +195,12 @@ func (l *Language) BuildMounts() ([]sandbox.Mount, error) {
 	return out, nil
 }
 
-func (l *Language) mounts(wanted func(program) bool) (out []sandbox.Mount, err error) {
-	all, err := l.locate()
+func (l *Language) mounts(of part) (out []sandbox.Mount, err error) {
+	all, err := l.locate(of)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range l.spec.Programs {
-		if !wanted(p) {
-			continue
-		}
+	for _, p := range l.programs(of) {
 		for _, folder := range all[p.Name].folders {
 			out = addMount(out, folder)
 		}
@@ -228,10 +246,10 @@ func (l *Language) settings() []string {
 	return l.host.settings
 }
 
-// Runtime gives the version of what runs the language here, such as "Python
-// 3.11.7"; its name where it needs nothing.
+// Runtime gives the version of what builds and runs the language here, such as
+// "Python 3.11.7"; the language's title where it needs nothing.
 func (l *Language) Runtime() (string, error) {
-	if _, err := l.locate(); err != nil {
+	if _, err := l.locate(forBuild); err != nil {
 		return "", err
 	}
 	l.host.mu.Lock()

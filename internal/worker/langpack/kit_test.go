@@ -149,21 +149,41 @@ type failure struct {
 	Stack   string `json:"stacktrace"`
 }
 
+// safeBuffer keeps what a program prints, which arrives when it likes.
 type safeBuffer struct {
-	mu   sync.Mutex
-	b    bytes.Buffer
-	seen chan struct{} // closed when the ready line of the pipe came
+	mu     sync.Mutex
+	b      bytes.Buffer
+	wanted map[chan struct{}]string // closed when the text has come
 }
 
 func (s *safeBuffer) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, err := s.b.Write(p)
-	if s.seen != nil && bytes.Contains(s.b.Bytes(), []byte("PIPE_INIT_COMPLETE")) {
-		close(s.seen)
-		s.seen = nil
-	}
+	s.look()
 	return n, err
+}
+
+func (s *safeBuffer) look() {
+	for c, text := range s.wanted {
+		if bytes.Contains(s.b.Bytes(), []byte(text)) {
+			close(c)
+			delete(s.wanted, c)
+		}
+	}
+}
+
+// has gives a channel that is closed when a text has been printed.
+func (s *safeBuffer) has(text string) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wanted == nil {
+		s.wanted = map[chan struct{}]string{}
+	}
+	c := make(chan struct{})
+	s.wanted[c] = text
+	s.look()
+	return c
 }
 
 func (s *safeBuffer) String() string {
@@ -263,8 +283,7 @@ func (s *session) startPipe(d dirs, p runner.Program, env []string) (*session, a
 	args := []string{"--dev-bind", "/", "/", "--bind", tmp, "/tmp", "--ro-bind", d.top, d.top, "--die-with-parent", "--chdir", p.Dir, "--"}
 	s.cmd = exec.CommandContext(t.Context(), "bwrap", append(args, p.Command...)...)
 	s.cmd.Env = env
-	ready := make(chan struct{})
-	s.output.seen = ready
+	ready := s.output.has("PIPE_INIT_COMPLETE")
 	in, err := s.cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -313,6 +332,19 @@ func (s *session) call(v stoa.Value) answer {
 		s.t.Fatalf("the answer is of call %d, not %d", a.number, number)
 	}
 	return a
+}
+
+// printed checks that a text was printed during a call.
+func (s *session) printed(a answer, text string) {
+	s.t.Helper()
+	if strings.Contains(a.log, text) {
+		return
+	}
+	select {
+	case <-s.output.has(text):
+	case <-time.After(patience):
+		s.t.Errorf("%q was not printed: %q and %q were", text, s.output, a.log)
+	}
 }
 
 // end waits until the program has ended and gives its exit status.

@@ -14,7 +14,7 @@ import (
 // Recipe gives how a program of the language is built. src is the bundle's
 // source. What the host lacks is an error that names the remedy.
 func (l *Language) Recipe(m *manifest.Manifest, src fs.FS) (build.Recipe, error) {
-	all, err := l.locate()
+	all, err := l.locate(forBuild)
 	if err != nil {
 		return build.Recipe{}, err
 	}
@@ -48,7 +48,7 @@ type Place struct {
 
 // Program gives how a built program is started and spoken to.
 func (l *Language) Program(m *manifest.Manifest, at Place) (runner.Program, error) {
-	all, err := l.locate()
+	all, err := l.locate(forReplica)
 	if err != nil {
 		return runner.Program{}, err
 	}

@@ -139,11 +139,9 @@ func TestProbe(t *testing.T) {
 				t.Errorf("the stack has frames of the runner:\n%s", a.fail.Stack)
 			}
 		}
-		before := len(s.output.String())
 		a := s.call(text("stderr"))
-		if printed := s.output.String()[before:] + a.log; a.fail == nil && !strings.Contains(printed, "to standard output\n") {
-			t.Errorf("printed %q", printed)
-		}
+		s.printed(a, "to standard output\n")
+		s.printed(a, "to standard error\n")
 		if a := s.call(text("spam")); string(a.value.Data) != "done" {
 			t.Errorf("spam answers %+v", a)
 		}
@@ -217,9 +215,8 @@ func TestConcurrency(t *testing.T) {
 			}
 		}
 		a := s.call(text("stderr"))
-		if printed := s.output.String() + a.log; !strings.Contains(printed, "to standard output\n") || !strings.Contains(printed, "to standard error\n") {
-			t.Errorf("printed %q", printed)
-		}
+		s.printed(a, "to standard output\n")
+		s.printed(a, "to standard error\n")
 		s.send(text("exit"))
 		if status := s.end(); status != 3 {
 			t.Errorf("exit status %d", status)

@@ -18,13 +18,17 @@ func (l *Language) WriteRunner(dir string) error {
 }
 
 // Write lays the language's template into a folder, which it makes where there
-// is none, and says which files it wrote. A file that exists is never changed:
-// then nothing is written.
+// is none, and says which files it wrote. owner may be "". A file that exists is
+// never changed: then nothing is written.
 func (l *Language) Write(dir, owner, name string) ([]string, error) {
-	if _, err := stoa.ParseRef(owner + "/" + name); err != nil {
+	whole := name
+	if owner != "" {
+		whole = owner + "/" + name
+	}
+	if _, err := stoa.ParseRef(or(owner, "me") + "/" + name); err != nil {
 		return nil, err
 	}
-	fill := strings.NewReplacer("__OWNER__", owner, "__NAME__", name)
+	fill := strings.NewReplacer("__OWNER__/__NAME__", whole, "__OWNER__", owner, "__NAME__", name)
 	names, err := l.list("template", fill)
 	if err != nil {
 		return nil, err

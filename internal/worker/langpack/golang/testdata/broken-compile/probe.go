@@ -1,0 +1,5 @@
+package probe
+
+func Apply(s string) string {
+	return t
+}

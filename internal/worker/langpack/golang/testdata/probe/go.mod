@@ -1,0 +1,3 @@
+module test/probe
+
+go 1.21
