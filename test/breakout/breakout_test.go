@@ -133,10 +133,10 @@ func TestAsAnOrdinaryUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: the tests run as an ordinary user already")
 	}
-	dir, err := os.MkdirTemp("", "breakout")
+	dir, err := os.MkdirTemp("", "breakout") //nolint:usetesting // the other user must get into it
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
-	must(t, os.Chmod(dir, 0o755)) //nolint:gosec // for the other user
+	must(t, os.Chmod(dir, 0o755))
 	home := filepath.Join(dir, "home")
 	must(t, os.Mkdir(home, 0o700))
 	must(t, os.Chown(home, nobody, nobody))
@@ -147,7 +147,7 @@ func TestAsAnOrdinaryUser(t *testing.T) {
 		b, err := os.ReadFile(from)
 		must(t, err)
 		files[name] = filepath.Join(dir, name)
-		must(t, os.WriteFile(files[name], b, 0o755)) //nolint:gosec // a program for the other user
+		must(t, os.WriteFile(files[name], b, 0o755))
 	}
 	cmd := exec.CommandContext(t.Context(), files["test"], "-test.v", "-test.timeout=120s")
 	cmd.Dir = home

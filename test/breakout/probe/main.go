@@ -19,15 +19,20 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fmt.Println("which attempt?")
-		os.Exit(2)
+		say("which attempt?")
+		return
 	}
 	do, ok := attempts[os.Args[1]]
 	if !ok {
-		fmt.Println("no such attempt:", os.Args[1])
-		os.Exit(2)
+		say("no such attempt:", os.Args[1])
+		return
 	}
-	fmt.Println(result(do(os.Args[2:])))
+	say(result(do(os.Args[2:])))
+}
+
+// say prints a line.
+func say(words ...any) {
+	_, _ = fmt.Fprintln(os.Stdout, words...) // who does not hear it misses it
 }
 
 // attempts are the words.
@@ -166,7 +171,7 @@ func forks(a []string) error {
 	for len(started) < most {
 		p, err := os.StartProcess("/proc/self/exe", []string{"probe", "sleep"}, &os.ProcAttr{})
 		if err != nil {
-			fmt.Println("processes:", len(started))
+			say("processes:", len(started))
 			return err
 		}
 		started = append(started, p)
@@ -183,7 +188,7 @@ func memory(a []string) error {
 	if len(a) > 1 {
 		var all []*exec.Cmd
 		for range 8 {
-			c := exec.Command("/proc/self/exe", "memory", strconv.Itoa(most/8)) //nolint:noctx // it is killed
+			c := exec.Command("/proc/self/exe", "memory", strconv.Itoa(most/8))
 			if err := c.Start(); err != nil {
 				return err
 			}
@@ -205,7 +210,7 @@ func memory(a []string) error {
 		blocks = append(blocks, b)
 	}
 	time.Sleep(time.Second) //nolint:forbidigo // so that a watcher sees it
-	fmt.Println("MiB:", len(blocks))
+	say("MiB:", len(blocks))
 	return nil
 }
 
@@ -219,7 +224,7 @@ func fill(a []string) error {
 	for i := range most {
 		name := fmt.Sprintf("%s/%d", a[0], i)
 		if err := os.WriteFile(name, b, 0o600); err != nil {
-			fmt.Println("MiB:", i)
+			say("MiB:", i)
 			return err
 		}
 		defer os.Remove(name)
@@ -235,7 +240,7 @@ func openMany(a []string) error {
 	}
 	for i := range most {
 		if _, err := unix.Open("/dev/null", unix.O_RDONLY, 0); err != nil {
-			fmt.Println("files:", i)
+			say("files:", i)
 			return err
 		}
 	}
@@ -253,11 +258,11 @@ func connect(a []string) error {
 // listen is another replica: it says when it listens, and waits.
 func listen(a []string) error {
 	for i := 0; i+1 < len(a); i += 2 {
-		if _, err := net.Listen(a[i], a[i+1]); err != nil { //nolint:noctx // it is killed
+		if _, err := net.Listen(a[i], a[i+1]); err != nil {
 			return err
 		}
 	}
-	fmt.Println("listening")
+	say("listening")
 	return wait()
 }
 
@@ -288,14 +293,14 @@ func kill(a []string) error {
 
 // daemon leaves a process behind that has left its session and hears no signal.
 func daemon(a []string) error {
-	c := exec.Command("/proc/self/exe", "sleep", a[0]) //nolint:noctx // it is killed
+	c := exec.Command("/proc/self/exe", "sleep", a[0])
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return c.Start()
 }
 
 // userNamespace starts a process in a user namespace of its own.
 func userNamespace([]string) error {
-	c := exec.Command("/proc/self/exe", "read", "/proc/self/uid_map") //nolint:noctx // it ends at once
+	c := exec.Command("/proc/self/exe", "read", "/proc/self/uid_map")
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
 	return c.Run()
 }
