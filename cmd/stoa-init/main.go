@@ -39,12 +39,12 @@ func run(args []string) int {
 	status, err := 0, errUsage
 	if len(args) > 0 {
 		switch args[0] {
-		case stage.Stage, stage.Confine:
-			return stage.Main(args)
 		case "serve":
 			err = serve(args[1:])
 		case "run":
 			status, err = command(args[1:])
+		case stage.Stage, stage.Confine: // steps on the way into the sandbox
+			return stage.Main(args)
 		}
 	}
 	switch {

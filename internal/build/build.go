@@ -90,6 +90,7 @@ type Result struct {
 // Report is kept with the version.
 type Report struct {
 	Language  string   `json:"language"`
+	Framework string   `json:"framework"`       // the language as people write it
 	Runtime   string   `json:"runtime"`         // such as "Python 3.11.7"
 	Protocol  string   `json:"protocol"`        // of the runner
 	Command   []string `json:"command"`         // that starts it, inside

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +24,19 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv(runnertest.EchoEnv) != "" {
 		runnertest.Echo(os.Getenv)
+	}
+	if size, err := strconv.Atoi(os.Getenv(bareEnv)); err == nil {
+		var in io.Reader = os.Stdin
+		var out io.Writer = os.Stdout
+		if path := os.Getenv("STOA_SOCKET"); path != "" {
+			conn, err := net.Dial("unix", path)
+			if err != nil {
+				os.Exit(1)
+			}
+			in, out = conn, conn
+		}
+		bare(size, in, out)
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }

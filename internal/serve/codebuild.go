@@ -101,6 +101,9 @@ func (b *builder) codeJob(lang *langpack.Language, j catalog.BuildJob, man *mani
 		done()
 		return job, nil, err
 	}
+	if _, err := os.Stat(job.Runner); err != nil { // the program speaks for itself
+		job.Runner = ""
+	}
 	return job, done, nil
 }
 

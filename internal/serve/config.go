@@ -72,6 +72,9 @@ func (c Config) withDefaults() (Config, error) {
 		}
 		c.Self = []string{self}
 	}
+	if abs, err := filepath.Abs(c.Self[0]); err == nil && filepath.Base(c.Self[0]) != c.Self[0] {
+		c.Self[0] = abs // children have another working folder
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -99,6 +102,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Library == "" {
 		c.Library = FindLibrary(filepath.Dir(c.Self[0]))
+	}
+	if abs, err := filepath.Abs(c.Library); err == nil && c.Library != "" {
+		c.Library = abs
 	}
 	return c, nil
 }

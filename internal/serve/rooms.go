@@ -2,6 +2,8 @@ package serve
 
 import (
 	"context"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/stoa-project/stoa/internal/api"
 	"github.com/stoa-project/stoa/internal/blob"
 	blobfs "github.com/stoa-project/stoa/internal/blob/fs"
+	"github.com/stoa-project/stoa/internal/build"
 	"github.com/stoa-project/stoa/internal/catalog"
 	"github.com/stoa-project/stoa/internal/fleet/process"
 	"github.com/stoa-project/stoa/internal/invoke"
@@ -56,6 +59,7 @@ func (s *System) driverOf() (*process.Driver, error) {
 		Command: append(append([]string{}, s.cfg.Self...), workerWord,
 			"--blobs", filepath.Join(s.cfg.Data, blobsDir), "--onnxruntime", s.cfg.Library),
 		Dir: filepath.Join(s.cfg.Data, workersDir), Build: s.cfg.Build, Memory: s.cfg.WorkerMemory,
+		Sandbox: s.box, Mounts: append(s.cfg.seen(), sandbox.Mount{Source: filepath.Join(s.cfg.Data, blobsDir), Target: filepath.Join(s.cfg.Data, blobsDir)}),
 		Code: s.codeDriver(s.layers.Path),
 	})
 }
@@ -75,13 +79,19 @@ func (s *System) blobPath(f blob.File) (string, error) {
 // newBuilder makes what builds models and code.
 func (s *System) newBuilder(blobs blob.Store) (*builder, error) {
 	b := &builder{
-		cfg: &s.cfg, dir: filepath.Join(s.cfg.Data, buildsDir), blobs: blobs, codes: s.codeDriver,
+		cfg: &s.cfg, box: s.box, dir: filepath.Join(s.cfg.Data, buildsDir), blobs: blobs, codes: s.codeDriver,
 		catalog: func() *catalog.Catalog { return s.catalog },
 	}
 	if err := os.MkdirAll(b.dir, 0o700); err != nil {
 		return nil, stoa.Wrap(stoa.Internal, err, "the folder for builds cannot be made: %s", b.dir)
 	}
-	return b, nil
+	var err error
+	b.local, err = build.New(build.Config{
+		Dir: b.dir, Cache: filepath.Join(s.cfg.Data, cacheDir), Sandbox: s.box, Hosts: s.cfg.BuildHosts, Env: os.Environ(),
+		Upstream: func(u *url.URL) (*url.URL, error) { return http.ProxyFromEnvironment(&http.Request{URL: u}) },
+		Limits:   build.Limits{Time: s.cfg.BuildTime},
+	})
+	return b, err
 }
 
 // openGateway makes the door that replicas of code have.

@@ -62,6 +62,7 @@ const (
 	layersDir  = "layers"
 	logsDir    = "logs"
 	buildsDir  = "builds"
+	cacheDir   = "build-cache"
 	keyFile    = "admin-key"
 	// The key under which secrets are kept.
 	secretKeyFile = "secret-key"

@@ -2,7 +2,6 @@ package process
 
 import (
 	"os/exec"
-	"path/filepath"
 	"syscall"
 
 	"github.com/stoa-project/stoa/internal/sandbox"
@@ -32,12 +31,7 @@ func (d *Driver) child(s sandbox.Spec) (*child, error) {
 		}
 		return &child{pid: cmd.Process.Pid, wait: cmd.Wait, kill: func() { _ = cmd.Process.Kill() }}, nil
 	}
-	self, err := filepath.Abs(s.Command[0])
-	if err != nil {
-		return nil, err
-	}
-	s.Command[0] = self
-	s.Mounts = append([]sandbox.Mount{{Source: self, Target: s.Command[0]}, {Source: s.Dir, Target: s.Dir, Write: true}}, d.cfg.Mounts...)
+	s.Mounts = append([]sandbox.Mount{{Source: s.Dir, Target: s.Dir, Write: true}}, d.cfg.Mounts...)
 	p, err := d.cfg.Sandbox.Start(s)
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ type Config struct {
 	Memory int64 // limit of a worker's private memory in bytes; 0 means none
 	Code   *Code // nil: no code is run here
 	// Sandbox is what workers run in; nil means none. Mounts is what they see there
-	// beside this program and their own folder, at the same paths.
+	// beside their own folder: the program of Command, and what it reads.
 	Sandbox *sandbox.Sandbox
 	Mounts  []sandbox.Mount
 }

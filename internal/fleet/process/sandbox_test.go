@@ -28,7 +28,7 @@ func sandboxed(t *testing.T, dir string) *process.Driver {
 		t.Fatal(err, errors.Unwrap(err))
 	}
 	t.Cleanup(s.Close)
-	d, err := process.New(process.Config{Command: []string{self, "worker"}, Dir: dir, Build: "b1", Linger: 20 * time.Second, Sandbox: s, Memory: 512 << 20})
+	d, err := process.New(process.Config{Command: []string{self, "worker"}, Dir: dir, Build: "b1", Linger: 20 * time.Second, Sandbox: s, Mounts: []sandbox.Mount{{Source: self, Target: self}}, Memory: 512 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
