@@ -157,10 +157,14 @@ func (p *Process) Close() error {
 	if p.closed {
 		return nil
 	}
-	gone(p.pidfd)
+	if p.pidfd >= 0 {
+		gone(p.pidfd)
+	}
 	p.last, p.closed = p.usage(), true
-	_ = unix.Close(p.pidfd)
-	p.pidfd = -1
+	if p.pidfd >= 0 {
+		_ = unix.Close(p.pidfd)
+		p.pidfd = -1
+	}
 	if p.record.Group == nil {
 		return nil
 	}

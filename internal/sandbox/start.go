@@ -233,8 +233,13 @@ func (p *Process) hello(cmd *exec.Cmd, pipe *os.File, lines *bufio.Reader) (stat
 // take remembers which processes the sandbox's are.
 func (p *Process) take(st status) error {
 	var err error
-	if p.pidfd, err = unix.PidfdOpen(st.ChildPID, unix.PIDFD_NONBLOCK); err != nil {
-		return fmt.Errorf("the sandbox's first process is gone: %w", err)
+	p.pidfd, err = unix.PidfdOpen(st.ChildPID, unix.PIDFD_NONBLOCK)
+	if err == unix.ESRCH {
+		p.pidfd = -1 // a quick command has ended by now, and waitFor tells how
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the sandbox's first process cannot be watched: %w", err)
 	}
 	p.record.PID = st.ChildPID
 	p.record.Ticks = startTicks(st.ChildPID)
