@@ -262,7 +262,8 @@ func TestProcAndSys(t *testing.T) {
 		attempts = append(attempts, attempt{name: f, command: []string{"put", f, "0"}, want: no})
 	}
 	attempts = append(attempts,
-		attempt{"list /sys", words("list /sys"), words("ENOENT"), words("list /sys"), ""},
+		attempt{"the host's devices", words("list /sys/class"), words("ENOENT"), words("list /sys/class"), ""},
+		attempt{"turn a processor off", words("put /sys/devices/system/cpu/cpu1/online 0"), no, nil, ""},
 		attempt{"the kernel's memory", words("read /proc/kcore"), words("EACCES EPERM ENOENT"), nil, ""},
 	)
 	g.try(t, attempts)
