@@ -115,7 +115,7 @@ func (a *app) runnerTest(c *cobra.Command, s runnertest.Subject, asJSON bool) er
 		default:
 		}
 		fmt.Fprintf(a.env.Stdout, "%-7s %s (%s)\n", mark, r.Name, r.Took.Round(100*time.Microsecond))
-		for _, line := range strings.SplitSeq(r.Reason, "\n") {
+		for line := range strings.SplitSeq(r.Reason, "\n") {
 			if line != "" {
 				fmt.Fprintf(a.env.Stdout, "        %s\n", line)
 			}
