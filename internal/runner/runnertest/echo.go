@@ -32,7 +32,7 @@ const (
 	PrintedErr = "stoa:err"
 	FloodSize  = 10 << 20
 	BigSize    = 1 << 20
-	SleepTime  = time.Second
+	SleepTime  = 500 * time.Millisecond
 	ExitCode   = 3
 )
 

@@ -2,6 +2,9 @@ package runnertest_test
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -66,13 +69,52 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		runnertest.Slow:    {"becomes ready"},
 	} {
 		for _, protocol := range []string{runner.Pipe, runner.Frames} {
-			s := runnertest.Subject{}
-			if manner == runnertest.Slow {
-				s.Load = 1
+			t.Run(protocol+" "+manner, func(t *testing.T) {
+				t.Parallel()
+				s := runnertest.Subject{}
+				if manner == runnertest.Slow {
+					s.Load = 1
+				}
+				if d := cmp.Diff(want, failures(t, protocol, manner, s)); d != "" {
+					t.Error(d)
+				}
+			})
+		}
+	}
+}
+
+// page is what authors read; its programs are tried as they stand there.
+const page = "../../../docs/runner-protocol.md"
+
+func TestThePagesProgramsPass(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("SKIPPED: there is no python3, in which the page's programs are")
+	}
+	b, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(string(b), "```python\n")
+	if len(parts) != 3 {
+		t.Fatalf("the page has %d programs, want 2", len(parts)-1)
+	}
+	for i := range parts {
+		parts[i], _, _ = strings.Cut(parts[i], "```")
+	}
+	algorithm, _, _ := strings.Cut(parts[1], "print(\"PIPE_INIT_COMPLETE\"")
+	for protocol, text := range map[string]string{runner.Pipe: parts[1], runner.Frames: algorithm + parts[2]} {
+		file := filepath.Join(t.TempDir(), "echo.py")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := runnertest.Subject{Program: runner.Program{Command: []string{python, file}, Protocol: protocol, Env: []string{"PATH=" + os.Getenv("PATH")}}}
+		if _, err := runnertest.Exercise(t.Context(), s, func(c runnertest.Check) {
+			if c.Outcome == runnertest.Failed {
+				t.Errorf("%s: %s: %s", protocol, c.Name, c.Reason)
 			}
-			if d := cmp.Diff(want, failures(t, protocol, manner, s)); d != "" {
-				t.Errorf("%s, %s: %s", protocol, manner, d)
-			}
+		}); err != nil {
+			t.Error(err)
 		}
 	}
 }
