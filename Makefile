@@ -16,8 +16,9 @@ help: ## say what there is
 setup: ## fetch what is missing (ONNX Runtime, hash-pinned)
 	@tools/setup.sh
 
-build: setup ## build bin/stoa
+build: setup ## build bin/stoa, and bin/stoa-init, which runs inside sandboxes
 	@$(GO) build -trimpath -ldflags '-X main.build=$(BUILD)' -o bin/stoa ./cmd/stoa
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/stoa-init ./cmd/stoa-init
 
 up: build ## start the server, publish the demos, show real answers
 	@bin/stoa up --data $(DATA) --listen $(LISTEN) --demos demo

@@ -35,6 +35,9 @@ type Caller struct {
 	Account string // the user or organization, as named at sign-up
 	Key     string // id of the key used; never the key itself
 	Admin   bool   // may act for any owner
+	// Parent is the token of the call under way on whose behalf an algorithm makes
+	// this one, "" for a call from outside.
+	Parent string
 }
 
 // Call is one invocation, as it comes through a door.

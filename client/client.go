@@ -72,6 +72,7 @@ type request struct {
 	path   string // escaped, from /v1 on
 	query  url.Values
 	ctype  string
+	accept string
 	body   io.Reader
 	size   int64 // of body; -1 unknown
 }
@@ -95,6 +96,9 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	}
 	if r.ctype != "" {
 		req.Header.Set("Content-Type", r.ctype)
+	}
+	if r.accept != "" {
+		req.Header.Set("Accept", r.accept)
 	}
 	if c.key != "" {
 		req.Header.Set("Authorization", "Simple "+c.key)

@@ -281,6 +281,7 @@ func TestPush(t *testing.T) {
 	r := bundle(t)
 	var steps []string
 	var last client.Progress
+	var log string
 	r.Progress = func(p client.Progress) {
 		if !slices.Contains(steps, p.Step) {
 			steps = append(steps, p.Step)
@@ -288,6 +289,7 @@ func TestPush(t *testing.T) {
 		if p.Step == client.Uploading {
 			last = p
 		}
+		log += p.Log
 	}
 	p, err := c.Push(t.Context(), r)
 	if err != nil || !p.New || p.Version != "0.1.0" || sys.Puts != 3 || !strings.HasSuffix(p.URL, "/v1/algo/demo/net/0.1.0") {
@@ -295,6 +297,9 @@ func TestPush(t *testing.T) {
 	}
 	if strings.Join(steps, " ") != "hash upload build" || last.Done != last.Total || last.Total != 800005 {
 		t.Errorf("%v, last %+v", steps, last)
+	}
+	if log != "building\nbuilt\n" {
+		t.Errorf("the build's log came as %q", log)
 	}
 	p, err = c.Push(t.Context(), r)
 	if err != nil || p.New || p.Version != "0.1.0" || sys.Puts != 3 {

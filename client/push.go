@@ -1,10 +1,12 @@
 package client
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -37,7 +39,7 @@ type PushFile struct {
 const (
 	Hashing   = "hash"
 	Uploading = "upload"
-	Building  = "build" // the server imports the model and tries its sample
+	Building  = "build" // the server imports the model and tries its sample, or builds the code
 )
 
 // Progress says how far a push is.
@@ -46,6 +48,7 @@ type Progress struct {
 	File  string
 	Done  int64 // bytes of this step
 	Total int64
+	Log   string // of a build: what it has printed since
 }
 
 // Published is what a push led to.
@@ -76,10 +79,10 @@ func (c *Client) Push(ctx context.Context, r PushRequest) (*Published, error) {
 		return nil, err
 	}
 	path := "/v1/pushes/" + url.PathEscape(p.ID)
-	out := &Published{}
 	if err = c.upload(ctx, r, files, p); err == nil {
+		var out *Published
 		report(r, Progress{Step: Building})
-		if err = c.do(ctx, request{method: http.MethodPost, path: path + "/commit"}, nil, out); err == nil {
+		if out, err = c.commit(ctx, r, path+"/commit"); err == nil {
 			return out, nil
 		}
 		if stoa.KindOf(err) != stoa.Unavailable && ctx.Err() == nil {
@@ -92,6 +95,47 @@ func (c *Client) Push(ctx context.Context, r PushRequest) (*Published, error) {
 	defer cancel()
 	_ = c.do(ctx, request{method: http.MethodDelete, path: path}, nil, nil)
 	return nil, err
+}
+
+// maxLine bounds a line of a build's log, and of the answer after it, which holds
+// the names of all files.
+const maxLine = 32 << 20
+
+// commit ends a push, and tells what the build prints as it comes.
+func (c *Client) commit(ctx context.Context, r PushRequest, path string) (*Published, error) {
+	res, err := c.send(ctx, request{method: http.MethodPost, path: path, accept: "application/x-ndjson"})
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	lines := bufio.NewScanner(res.Body)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		var line struct {
+			Log    string     `json:"log"`
+			Result *Published `json:"result"`
+			Error  *struct {
+				Kind       stoa.Kind `json:"kind"`
+				Message    string    `json:"message"`
+				Type       string    `json:"error_type"`
+				RetryAfter float64   `json:"retry_after"`
+			} `json:"error"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return nil, stoa.Wrap(stoa.Unavailable, err, "the answer of %s to %s is not what Stoa gives: is it a Stoa server?", c.base, path)
+		}
+		switch e := line.Error; {
+		case e != nil:
+			return nil, &stoa.Error{Kind: e.Kind, Msg: e.Message, Type: e.Type, RetryAfter: time.Duration(e.RetryAfter * float64(time.Second))}
+		case line.Result != nil:
+			return line.Result, nil
+		}
+		report(r, Progress{Step: Building, Log: line.Log})
+	}
+	if ctx.Err() != nil {
+		return nil, stoa.AsError(ctx.Err())
+	}
+	return nil, stoa.Wrap(stoa.Unavailable, lines.Err(), "the connection to %s broke before the build ended", c.base)
 }
 
 func report(r PushRequest, p Progress) {

@@ -62,6 +62,7 @@ pack() {
   mkdir -p "$top/lib"
   CGO_ENABLED=1 GOOS=linux GOARCH=$arch CC=$(compiler "$arch") go build -trimpath -buildvcs=false \
     -ldflags "-s -w -buildid= -X main.build=$version" -o "$top/stoa" ./cmd/stoa
+  CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -buildvcs=false -ldflags "-s -w -buildid=" -o "$top/stoa-init" ./cmd/stoa-init
   fetch_onnxruntime "$(wheel_arch "$arch")" ".cache/onnxruntime/$onnxruntime-$arch"
   cp .cache/onnxruntime/"$onnxruntime-$arch"/* "$top/lib/"
   git archive HEAD demo | tar -x -C "$top"
@@ -69,7 +70,7 @@ pack() {
   cp tools/release/README.md tools/release/stoa.service tools/release/Dockerfile "$top/"
   licences "$arch" > "$top/THIRD-PARTY.md"
   find "$top" -type d -exec chmod 755 {} +
-  find "$top" -type f ! -name stoa ! -name '*.so' -exec chmod 644 {} +
+  find "$top" -type f ! -name stoa ! -name stoa-init ! -name '*.so' -exec chmod 644 {} +
   tar --sort=name --mtime="@$stamp" --owner=0 --group=0 --numeric-owner --format=gnu -C "$work" -cf - "$name" |
     gzip -n -9 > "$work/$name.tar.gz"
   mv "$work/$name.tar.gz" dist/

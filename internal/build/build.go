@@ -12,6 +12,7 @@ import (
 	"io"
 
 	"github.com/stoa-project/stoa/internal/manifest"
+	"github.com/stoa-project/stoa/internal/sandbox"
 )
 
 // Recipe is how a language builds and runs. Package worker/langpack reads it
@@ -69,8 +70,15 @@ type Job struct {
 	Out      string             // empty folder for the layers
 	Manifest *manifest.Manifest // of kind code
 	Recipe   Recipe
-	Runner   string    // the host's folder of the language's runner
-	Log      io.Writer // gets the build's output as it comes
+	// Owner is whose algorithm it is. What a build leaves behind for the next one is
+	// kept apart by owner: it was written by code that nobody else trusts.
+	Owner string
+	// Runtime is the version of the language's runtime, such as "Python 3.11.7".
+	// Dependencies that were installed for another one are not used.
+	Runtime string
+	Runner  string          // the host's folder of the language's runner; "" for none
+	Mounts  []sandbox.Mount // of the host, what the runtime needs beside /usr
+	Log     io.Writer       // gets the build's output as it comes, in whole lines; may be nil
 }
 
 // Result is what a build made.
@@ -82,6 +90,7 @@ type Result struct {
 // Report is kept with the version.
 type Report struct {
 	Language  string   `json:"language"`
+	Framework string   `json:"framework"`       // the language as people write it
 	Runtime   string   `json:"runtime"`         // such as "Python 3.11.7"
 	Protocol  string   `json:"protocol"`        // of the runner
 	Command   []string `json:"command"`         // that starts it, inside

@@ -5,6 +5,7 @@ package catalog
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -80,6 +81,8 @@ type BuildJob struct {
 	Dir      string          // the bundle's files under their names
 	Out      string          // empty folder for the result
 	Manifest json.RawMessage // a manifest.Manifest
+	Owner    string          // of the algorithm
+	Log      io.Writer       // gets what the build prints, as it comes
 }
 
 // BuildResult says what a Builder made.
@@ -110,6 +113,7 @@ type Config struct {
 	Builder   Builder
 	Inspector Inspector        // of drafts; nil: none are inspected
 	Staging   string           // folder for open pushes and drafts; emptied at start
+	Changed   func(stoa.Ref)   // told of an algorithm after a version came or went; nil: nobody is
 	Now       func() time.Time // nil: time.Now
 	MaxBytes  int64            // of the files of one push or draft, together; 0: 16 GiB
 }
@@ -137,6 +141,9 @@ func New(cfg Config) (*Catalog, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Changed == nil {
+		cfg.Changed = func(stoa.Ref) {}
 	}
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = defaultMaxBytes
@@ -284,6 +291,7 @@ func (c *Catalog) Remove(ctx context.Context, who stoa.Caller, ref stoa.Ref) err
 	for _, v := range gone {
 		ds = append(ds, digests(v.Files, v.Built)...)
 	}
+	c.cfg.Changed(stoa.Ref{Owner: vs[0].Owner, Name: vs[0].Name})
 	// What cannot be deleted now stays until a Sweep: the version is gone.
 	_ = c.release(context.WithoutCancel(ctx), ds)
 	return nil

@@ -201,7 +201,7 @@ func (e *env) push(who stoa.Caller, r catalog.PushRequest, blobs map[blob.Digest
 	if err != nil {
 		return nil, false, err
 	}
-	return e.CommitPush(e.t.Context(), who, p.ID)
+	return e.CommitPush(e.t.Context(), who, p.ID, nil)
 }
 
 // publish pushes content, which must make a version.

@@ -21,9 +21,10 @@ type adopter interface {
 }
 
 // CommitPush builds the bundle and publishes it; created is false where the
-// newest version has this very content already. After an error nothing is
-// published, no blob is kept, and the push is gone.
-func (c *Catalog) CommitPush(ctx context.Context, who stoa.Caller, push string) (v *Version, created bool, err error) {
+// newest version has this very content already. log gets what the build prints as
+// it comes; nil: nobody does. After an error nothing is published, no blob is
+// kept, and the push is gone.
+func (c *Catalog) CommitPush(ctx context.Context, who stoa.Caller, push string, log io.Writer) (v *Version, created bool, err error) {
 	p, err := c.enter(who, push)
 	if err != nil {
 		return nil, false, err
@@ -38,7 +39,7 @@ func (c *Catalog) CommitPush(ctx context.Context, who stoa.Caller, push string) 
 	if v, err := c.published(ctx, p); v != nil || err != nil {
 		return v, false, err
 	}
-	res, err := c.build(ctx, p)
+	res, err := c.build(ctx, p, log)
 	if err != nil {
 		return nil, false, err
 	}
@@ -81,8 +82,11 @@ func (c *Catalog) published(ctx context.Context, p *push) (*Version, error) {
 
 // build lays the bundle out, has it built, and takes the digests of what was
 // made.
-func (c *Catalog) build(ctx context.Context, p *push) (BuildResult, error) {
-	job := BuildJob{Dir: filepath.Join(p.dir, "in"), Out: filepath.Join(p.dir, "out"), Manifest: p.json}
+func (c *Catalog) build(ctx context.Context, p *push, log io.Writer) (BuildResult, error) {
+	job := BuildJob{Dir: filepath.Join(p.dir, "in"), Out: filepath.Join(p.dir, "out"), Manifest: p.json, Owner: p.owner, Log: log}
+	if job.Log == nil {
+		job.Log = io.Discard
+	}
 	if err := os.Mkdir(job.Out, 0o700); err != nil {
 		return BuildResult{}, blob.WriteError(err)
 	}
@@ -249,6 +253,9 @@ func (c *Catalog) publish(ctx context.Context, v Version, bump stoa.Bump) (*Vers
 	c.known.drop(&v) // after an error too: it may have been done all the same
 	if err != nil {
 		return nil, false, err
+	}
+	if created {
+		c.cfg.Changed(stoa.Ref{Owner: out.Owner, Name: out.Name})
 	}
 	return &out, created, nil
 }

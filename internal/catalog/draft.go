@@ -492,7 +492,7 @@ func (c *Catalog) PublishDraft(ctx context.Context, who stoa.Caller, id string, 
 		_ = c.AbortPush(context.WithoutCancel(ctx), who, p.ID) // it ends by age at the latest
 		return nil, false, err
 	}
-	v, created, err := c.CommitPush(ctx, who, p.ID)
+	v, created, err := c.CommitPush(ctx, who, p.ID, nil)
 	if err == nil {
 		c.endDraft(d)
 	}

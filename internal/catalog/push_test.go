@@ -69,7 +69,7 @@ func testPush(t *testing.T, e *env) {
 	if len(e.stored()) != 0 {
 		t.Error("a blob is in the store before the commit")
 	}
-	v, created, err := e.CommitPush(t.Context(), ada, p.ID)
+	v, created, err := e.CommitPush(t.Context(), ada, p.ID, nil)
 	if err != nil || !created {
 		t.Fatalf("CommitPush = created %v, %v", created, err)
 	}
@@ -96,7 +96,7 @@ func testPush(t *testing.T, e *env) {
 		t.Errorf("it resolves to %v\n%s", err, diff)
 	}
 	e.clean()
-	_, _, err = e.CommitPush(t.Context(), ada, p.ID)
+	_, _, err = e.CommitPush(t.Context(), ada, p.ID, nil)
 	wants(t, err, stoa.NotFound, "no open push")
 }
 
@@ -113,7 +113,7 @@ func TestSameContentIsNotBuilt(t *testing.T) {
 		if err != nil || len(p.Missing) != 0 {
 			t.Fatalf("the push lacks %v, %v", p.Missing, err)
 		}
-		again, created, err := e.CommitPush(t.Context(), ada, p.ID)
+		again, created, err := e.CommitPush(t.Context(), ada, p.ID, nil)
 		if err != nil || created || again.ID != v.ID {
 			t.Errorf("the same content: %v, created %v, %v", again, created, err)
 		}
@@ -303,7 +303,7 @@ func TestPutBlobRefuses(t *testing.T) {
 			t.Errorf("after the errors: %v", err)
 		}
 	}
-	if _, created, err := e.CommitPush(t.Context(), ada, p.ID); err != nil || !created {
+	if _, created, err := e.CommitPush(t.Context(), ada, p.ID, nil); err != nil || !created {
 		t.Errorf("after the errors: created %v, %v", created, err)
 	}
 	e.clean()
@@ -323,7 +323,7 @@ func TestFullDiskDuringAnUpload(t *testing.T) {
 	full := io.MultiReader(strings.NewReader("x"), failing{stoa.Errorf(stoa.NoRoom, "the disk is full")})
 	wants(t, e.PutBlob(t.Context(), ada, p.ID, p.Missing[1], full), stoa.NoRoom, "the disk is full")
 	e.clean()
-	_, _, err = e.CommitPush(t.Context(), ada, p.ID)
+	_, _, err = e.CommitPush(t.Context(), ada, p.ID, nil)
 	wants(t, err, stoa.NotFound)
 }
 
@@ -334,13 +334,13 @@ func TestCommitRefusesWhatLacks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = e.CommitPush(t.Context(), bob, p.ID)
+	_, _, err = e.CommitPush(t.Context(), bob, p.ID, nil)
 	wants(t, err, stoa.NotFound)
 	d := digest("layers")
 	if err := e.PutBlob(t.Context(), ada, p.ID, d, strings.NewReader(blobs[d])); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = e.CommitPush(t.Context(), ada, p.ID)
+	_, _, err = e.CommitPush(t.Context(), ada, p.ID, nil)
 	wants(t, err, stoa.Invalid, "lacks 2 of its files", "net.caffemodel", "samples/a.txt")
 	e.clean()
 	wants(t, e.AbortPush(t.Context(), ada, p.ID), stoa.NotFound)
@@ -413,7 +413,7 @@ func TestCancelDuringABuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = e.CommitPush(ctx, ada, p.ID)
+	_, _, err = e.CommitPush(ctx, ada, p.ID, nil)
 	wants(t, err, stoa.Canceled)
 	e.clean()
 	e.builder.build = nil
@@ -434,7 +434,7 @@ func TestCancelAfterABuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = e.CommitPush(ctx, ada, p.ID)
+	_, _, err = e.CommitPush(ctx, ada, p.ID, nil)
 	wants(t, err, stoa.Canceled)
 	e.clean()
 }
@@ -497,7 +497,7 @@ func TestAbort(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.clean()
-	_, _, err = e.CommitPush(t.Context(), ada, p.ID)
+	_, _, err = e.CommitPush(t.Context(), ada, p.ID, nil)
 	wants(t, err, stoa.NotFound)
 }
 
@@ -520,7 +520,7 @@ func TestEndDuringAnUpload(t *testing.T) {
 	for name, end := range map[string]func(*env, string) error{
 		"abort": func(e *env, id string) error { return e.AbortPush(e.t.Context(), ada, id) },
 		"commit": func(e *env, id string) error {
-			_, _, err := e.CommitPush(e.t.Context(), ada, id)
+			_, _, err := e.CommitPush(e.t.Context(), ada, id, nil)
 			wants(e.t, err, stoa.Conflict, "still being uploaded")
 			return nil
 		},
@@ -563,7 +563,7 @@ func TestAbandonedPushesExpire(t *testing.T) {
 		t.Errorf("after 59 minutes: %v", err)
 	}
 	e.pass(time.Hour) // since it was last touched
-	if _, _, err := e.CommitPush(t.Context(), ada, old.ID); err != nil {
+	if _, _, err := e.CommitPush(t.Context(), ada, old.ID, nil); err != nil {
 		t.Errorf("an hour after the last upload: %v", err)
 	}
 	r, blobs = request("net", "private", "c2")
@@ -574,7 +574,7 @@ func TestAbandonedPushesExpire(t *testing.T) {
 	if left, err := os.ReadDir(e.staging); err != nil || len(left) != 1 {
 		t.Errorf("in the staging folder: %v, %v; want the new push alone", left, err)
 	}
-	_, _, err := e.CommitPush(t.Context(), ada, old.ID)
+	_, _, err := e.CommitPush(t.Context(), ada, old.ID, nil)
 	wants(t, err, stoa.NotFound)
 }
 
@@ -672,7 +672,7 @@ func TestRemoveSparesOpenPushes(t *testing.T) {
 			if err := e.Remove(t.Context(), ada, ref(t, "ada/net")); err != nil {
 				t.Fatal(err)
 			}
-			if _, created, err := e.CommitPush(t.Context(), ada, p.ID); err != nil || !created {
+			if _, created, err := e.CommitPush(t.Context(), ada, p.ID, nil); err != nil || !created {
 				t.Errorf("created %v, %v", created, err)
 			}
 			if err := e.Remove(t.Context(), ada, ref(t, "ada/other")); err != nil {

@@ -15,9 +15,10 @@ import (
 type Config struct {
 	Driver      Driver
 	Log         *slog.Logger
-	Slots       int           // calls a replica works on at once
-	Queue       int           // calls that may wait for a slot of one replica; default 256
+	Slots       int           // calls a replica works on at once, where its Policy does not say
+	Queue       int           // calls that may wait for a slot of one group; default 256
 	StartLimit  time.Duration // for a worker to start, and a model to load; default 2 min
+	StopLimit   time.Duration // for a replica to end politely; default 30 s
 	BackoffBase time.Duration // after a second crash in a row; default 250 ms, doubling up to BackoffMax
 	BackoffMax  time.Duration // default 30 s
 }
@@ -31,34 +32,35 @@ type Fleet struct {
 	closed bool
 }
 
-// Work is one value for one model.
+// Work is one value for one model, or for one version of code.
 type Work struct {
-	Label string       // whose worker
-	Model worker.Model // loaded there if it is not
-	Input stoa.Value
+	Label  string       // of the group
+	Policy Policy       // of the group
+	Code   *Code        // nil: Model runs in a model worker
+	Model  worker.Model // loaded there if it is not
+	Call   worker.Call  // on whose behalf
+	Input  stoa.Value
 }
 
 // New makes a Fleet; Adopt should follow, then Run.
 func New(cfg Config) *Fleet {
-	if cfg.Queue == 0 {
-		cfg.Queue = 256
-	}
-	if cfg.Slots == 0 {
-		cfg.Slots = 4
-	}
-	if cfg.StartLimit == 0 {
-		cfg.StartLimit = 2 * time.Minute
-	}
-	if cfg.BackoffBase == 0 {
-		cfg.BackoffBase = 250 * time.Millisecond
-	}
-	if cfg.BackoffMax == 0 {
-		cfg.BackoffMax = 30 * time.Second
-	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	def(&cfg.Queue, 256)
+	def(&cfg.Slots, 4)
+	def(&cfg.StartLimit, 2*time.Minute)
+	def(&cfg.StopLimit, 30*time.Second)
+	def(&cfg.BackoffBase, 250*time.Millisecond)
+	def(&cfg.BackoffMax, 30*time.Second)
 	return &Fleet{cfg: cfg, groups: map[string]*group{}}
+}
+
+func def[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
 }
 
 // Adopt takes over the replicas that an earlier server left running. One that
@@ -85,11 +87,11 @@ func (f *Fleet) Adopt(ctx context.Context) error {
 }
 
 // attempts is how often a call is handed to a replica before its failure is
-// the caller's: inference changes nothing, so that trying again is safe.
+// the caller's.
 const attempts = 2
 
-// Dispatch brings one value to the model's worker and gives the answer. It
-// starts the worker and loads the model where that is needed.
+// Dispatch brings one value to a replica and gives the answer. It starts a
+// replica and loads the model where that is needed.
 func (f *Fleet) Dispatch(ctx context.Context, w Work) stoa.Result {
 	res := stoa.Result{Usage: stoa.Usage{BytesIn: int64(len(w.Input.Data))}}
 	g, err := f.group(w.Label)
@@ -97,16 +99,22 @@ func (f *Fleet) Dispatch(ctx context.Context, w Work) stoa.Result {
 		res.Err = err
 		return res
 	}
+	ctx = worker.WithCall(ctx, w.Call)
 	queued := time.Now()
-	release, err := g.enter(ctx)
-	if err != nil {
+	for {
+		start := time.Now()
+		m, cold, err := g.acquire(ctx, want{policy: w.Policy, code: w.Code, again: res.Usage.Attempts > 0})
 		res.Usage.Queue = time.Since(queued)
-		res.Err = err
-		return res
-	}
-	defer release()
-	for res.Usage.Attempts = 1; ; res.Usage.Attempts++ {
-		again := g.attempt(ctx, w, queued, &res)
+		if cold {
+			res.Usage.Load += time.Since(start)
+		}
+		if err != nil {
+			res.Err = err
+			break
+		}
+		res.Usage.Attempts++
+		again := g.attempt(ctx, m, w, queued, &res)
+		g.release(m, res.Err == nil)
 		if !again || res.Usage.Attempts == attempts || ctx.Err() != nil {
 			break
 		}
@@ -121,43 +129,95 @@ func (f *Fleet) Dispatch(ctx context.Context, w Work) stoa.Result {
 }
 
 // attempt makes one try, and tells whether another may help.
-func (g *group) attempt(ctx context.Context, w Work, queued time.Time, res *stoa.Result) bool {
+func (g *group) attempt(ctx context.Context, m *member, w Work, queued time.Time, res *stoa.Result) bool {
 	start := time.Now()
-	r, err := g.ready(ctx, w.Model)
-	res.Usage.Load += time.Since(start)
+	loaded, err := g.load(ctx, m, w.Model)
+	if loaded {
+		res.Usage.Load += time.Since(start)
+	}
 	res.Usage.Queue = time.Since(queued)
 	if err != nil {
 		res.Err = err
 		return wire.IsLost(err)
 	}
-	results, err := r.Engine().Run(ctx, w.Model.ID, []stoa.Value{w.Input})
-	if err != nil {
-		res.Err = err
-		if stoa.KindOf(err) == stoa.NotFound { // the worker was replaced, or dropped it
-			g.forget(r, w.Model.ID)
-			return true
-		}
-		if wire.IsLost(err) {
-			g.drop(r)
-			return true
+	results, err := m.replica.Engine().Run(ctx, w.Model.ID, []stoa.Value{w.Input})
+	switch {
+	case err == nil:
+		usage := res.Usage
+		*res = results[0]
+		usage.Compute, usage.Batch, usage.BatchSize = res.Usage.Compute, res.Usage.Batch, res.Usage.BatchSize
+		res.Usage = usage
+		if x, ok := m.replica.(Mortal); ok && res.Err != nil && x.Dying() {
+			g.drop(m) // before another call is given to it
 		}
 		return false
+	case stoa.KindOf(err) == stoa.NotFound: // the worker was replaced, or dropped it: it did not run
+		g.forget(m, w.Model.ID)
+		res.Err = err
+		return true
+	case wire.IsLost(err) && w.Policy.Once:
+		res.Err = g.cause(ctx, m, err)
+		return false
+	case wire.IsLost(err):
+		g.drop(m)
+		res.Err = err
+		return true
 	}
-	res.Value, res.Err = results[0].Value, results[0].Err
-	res.Usage.Compute = results[0].Usage.Compute
-	res.Usage.Batch, res.Usage.BatchSize = results[0].Usage.Batch, results[0].Usage.BatchSize
+	res.Err = err
 	return false
 }
 
-// Unload drops a model from its owner's worker, if it is there.
-func (f *Fleet) Unload(ctx context.Context, label, id string) error {
-	f.mu.Lock()
-	g := f.groups[label]
-	f.mu.Unlock()
-	if g == nil {
-		return nil
+// causeTime is how long a lost call waits for its replica to be seen dead, so
+// that it can tell of what.
+const causeTime = 2 * time.Second
+
+// cause gives what a replica that was lost in a call died of.
+func (g *group) cause(ctx context.Context, m *member, lost error) error {
+	g.drop(m)
+	wait := time.NewTimer(causeTime)
+	defer wait.Stop()
+	select {
+	case <-m.replica.Done():
+		if err := m.replica.Err(); err != nil {
+			if e := stoa.AsError(err); e.Type != "" {
+				return e
+			}
+			lost = err
+		}
+	case <-wait.C:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return g.unload(ctx, id)
+	e := stoa.Wrap(stoa.Failed, lost, "the algorithm's process was lost in the call")
+	e.Type = "SystemExit"
+	return e
+}
+
+// Unload drops a model from the replicas of a group, where they hold it.
+func (f *Fleet) Unload(ctx context.Context, label, id string) error {
+	if g := f.known(label); g != nil {
+		return g.unload(ctx, id)
+	}
+	return nil
+}
+
+// Keep makes a group hold w.Policy.Min replicas, with the model loaded, from now
+// on: though nobody calls, and after a crash again. A Min of 0 ends that.
+func (f *Fleet) Keep(w Work) error {
+	g, err := f.group(w.Label)
+	if err != nil {
+		return err
+	}
+	g.keep(w)
+	return nil
+}
+
+// Retire lets a group's replicas finish what they work on, and ends them. Calls
+// that wait, and later ones, get fresh replicas. What Keep asked for is over.
+func (f *Fleet) Retire(label string) {
+	if g := f.known(label); g != nil {
+		g.retire()
+	}
 }
 
 // Status is what the fleet says of one of its replicas.
@@ -165,7 +225,7 @@ type Status struct {
 	Handle  Handle
 	Models  []string
 	Running int // calls in the worker
-	Queued  int // calls that wait
+	Queued  int // calls that wait for the group; told with its first replica
 }
 
 // Status lists the live replicas, by label.
@@ -174,9 +234,7 @@ func (f *Fleet) Status() []Status {
 	defer f.mu.Unlock()
 	var out []Status
 	for _, g := range f.groups {
-		if s, ok := g.status(); ok {
-			out = append(out, s)
-		}
+		out = append(out, g.status()...)
 	}
 	return out
 }
@@ -198,15 +256,30 @@ func (f *Fleet) each(do func(Replica) error) error {
 	groups := f.groups
 	f.groups = map[string]*group{}
 	f.mu.Unlock()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
 	var first error
 	for _, g := range groups {
-		if r := g.close(); r != nil {
-			if err := do(r); err != nil && first == nil {
-				first = err
-			}
+		for _, r := range g.close() {
+			wg.Go(func() {
+				if err := do(r); err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					if first == nil {
+						first = err
+					}
+				}
+			})
 		}
 	}
+	wg.Wait()
 	return first
+}
+
+func (f *Fleet) known(label string) *group {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.groups[label]
 }
 
 func (f *Fleet) group(label string) (*group, error) {

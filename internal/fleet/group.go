@@ -2,37 +2,51 @@ package fleet
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/stoa-project/stoa"
-	"github.com/stoa-project/stoa/internal/wire"
-	"github.com/stoa-project/stoa/internal/worker"
 )
 
-// group is the replicas of one label: for now one at a time.
+// group is the replicas of one label and the calls that wait for them.
 //
 //	        start            crash
-//	none ----------> live ----------> none     again at once after the first crash,
-//	  \--- adopt ---->/                         then after a pause that doubles
+//	none ----------> live ----------> gone     again at once after the first crash,
+//	  \--- adopt ---->/ \--> leaving -->/      then after a pause that doubles
+//	                     idle, retired
 //
-// All state changes under mu. What takes time (starting, loading) is a task
-// that many callers wait for; it has a deadline of its own, so that a caller
-// who leaves does not spoil it for the others.
+// All state changes under mu. A call takes a slot of a member and gives it back;
+// where there is none free it waits in line, and whoever frees a slot hands it to
+// the first in line. What takes time (starting, loading, stopping) is done in
+// goroutines of its own with a deadline of its own, so that a caller who leaves
+// does not spoil it for the others.
 type group struct {
 	label string
 	cfg   *Config
-	slots chan struct{} // one token for each call in the worker
 
 	mu       sync.Mutex
-	queued   int
-	live     Replica
-	since    time.Time        // live for so long
-	starting *task            // of live
-	loads    map[string]*task // of models into live, finished ones too
-	crashes  int              // in a row
-	retryAt  time.Time        // no start before
+	policy   Policy
+	code     *Code // of the last call or Keep
+	members  []*member
+	starting int
+	line     []*waiter
+	kept     *Work     // what Keep asked for
+	crashes  int       // in a row
+	lastErr  error     // of the last of them
+	retryAt  time.Time // no start before
 	closed   bool
+}
+
+// member is a live replica.
+type member struct {
+	replica Replica
+	since   time.Time        // live for so long
+	loads   map[string]*task // of models into it, finished ones too
+	running int              // calls that hold a slot
+	leaving bool             // gets no more calls, and ends after those it has
+	gone    bool             // dropped: dead, or being stopped
+	idle    *time.Timer
 }
 
 // task is work done once for many: wait for done, then read err.
@@ -41,266 +55,206 @@ type task struct {
 	err  error
 }
 
-func newGroup(label string, cfg *Config) *group {
-	return &group{label: label, cfg: cfg, slots: make(chan struct{}, cfg.Slots), loads: map[string]*task{}}
+// waiter is a call in line. got takes exactly one grant.
+type waiter struct {
+	got chan grant
 }
 
-// enter waits for a free slot, and refuses at once where too many wait already.
-func (g *group) enter(ctx context.Context) (release func(), err error) {
-	release = func() { <-g.slots }
-	select {
-	case g.slots <- struct{}{}:
-		return release, nil
-	default:
+type grant struct {
+	m   *member
+	err error
+}
+
+// want is what a call asks of a group.
+type want struct {
+	policy Policy
+	code   *Code
+	again  bool // it has waited before: it goes to the head of the line
+}
+
+func newGroup(label string, cfg *Config) *group { return &group{label: label, cfg: cfg} }
+
+// slots gives how many calls a member works on at once. The caller holds mu.
+func (g *group) slots() int {
+	if g.policy.Slots > 0 {
+		return g.policy.Slots
 	}
+	return g.cfg.Slots
+}
+
+// acquire takes a slot of a member, waiting in line for it; release gives it
+// back. cold says that there was no replica when the call came. It refuses at
+// once where too many wait already.
+func (g *group) acquire(ctx context.Context, w want) (m *member, cold bool, err error) {
 	g.mu.Lock()
-	if g.queued >= g.cfg.Queue {
+	if g.closed {
 		g.mu.Unlock()
-		e := stoa.Errorf(stoa.Busy, "%d calls wait for the models of %s already", g.cfg.Queue, g.label)
-		e.RetryAfter = time.Second
-		return nil, e
+		return nil, false, shuttingDown()
 	}
-	g.queued++
-	g.mu.Unlock()
-	defer func() {
-		g.mu.Lock()
-		g.queued--
+	g.policy, g.code = w.policy, w.code
+	if m := g.free(); m != nil {
+		g.take(m)
 		g.mu.Unlock()
-	}()
-	select {
-	case g.slots <- struct{}{}:
-		return release, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+		return m, false, nil
 	}
-}
-
-// ready gives a live replica that holds the model.
-func (g *group) ready(ctx context.Context, m worker.Model) (Replica, error) {
-	r, err := g.replica(ctx)
-	if err != nil {
-		return nil, err
-	}
-	g.mu.Lock()
-	if g.live != r { // gone meanwhile
+	cold = g.live() == 0
+	if err := g.admit(w.again); err != nil {
 		g.mu.Unlock()
-		return nil, stoa.Wrap(stoa.Unavailable, lostError(), "the worker went away")
+		return nil, cold, err
 	}
-	t := g.loads[m.ID]
-	if t == nil {
-		t = &task{done: make(chan struct{})}
-		g.loads[m.ID] = t
-		go g.load(r, m, t)
-	}
-	g.mu.Unlock()
-	select {
-	case <-t.done:
-		return r, t.err
-	default:
-	}
-	select {
-	case <-t.done:
-		return r, t.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// lostError is the error of a connection that was lost before the call began.
-func lostError() error {
-	return &stoa.Error{Kind: stoa.Unavailable, Type: wire.ErrLost, Msg: "the worker went away"}
-}
-
-func (g *group) load(r Replica, m worker.Model, t *task) {
-	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.StartLimit)
-	defer cancel()
-	start := time.Now()
-	f, err := r.Engine().Load(ctx, m)
-	t.err = err
-	if err != nil {
-		g.forget(r, m.ID)
-		if wire.IsLost(err) {
-			g.drop(r)
-		}
-		g.cfg.Log.WarnContext(ctx, "model not loaded", "model", m.ID, "label", g.label, "cause", err)
+	wait := &waiter{got: make(chan grant, 1)}
+	if w.again {
+		g.line = slices.Insert(g.line, 0, wait)
 	} else {
-		g.cfg.Log.InfoContext(ctx, "model loaded", "model", m.ID, "label", g.label,
-			"seconds", time.Since(start).Seconds(), "bytes", f.Host)
+		g.line = append(g.line, wait)
 	}
-	close(t.done)
-}
-
-// forget makes the next call load the model again.
-func (g *group) forget(r Replica, id string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.live == r {
-		delete(g.loads, id)
-	}
-}
-
-// replica gives the live replica, starting one where there is none.
-func (g *group) replica(ctx context.Context) (Replica, error) {
-	g.mu.Lock()
-	switch {
-	case g.closed:
-		g.mu.Unlock()
-		return nil, shuttingDown()
-	case g.live != nil:
-		defer g.mu.Unlock()
-		return g.live, nil
-	}
-	if wait := time.Until(g.retryAt); wait > 0 && g.starting == nil {
-		defer g.mu.Unlock()
-		e := stoa.Errorf(stoa.Unavailable, "the worker of %s crashed %d times in a row; the next try is in %s", g.label, g.crashes, wait.Round(time.Millisecond))
-		e.Type, e.RetryAfter = "WorkerCrashed", wait
-		return nil, e
-	}
-	t := g.starting
-	if t == nil {
-		t = &task{done: make(chan struct{})}
-		g.starting = t
-		go g.start(t)
-	}
+	g.grow()
 	g.mu.Unlock()
 	select {
-	case <-t.done:
+	case got := <-wait.got:
+		return got.m, cold, got.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		g.leave(wait)
+		return nil, cold, ctx.Err()
 	}
-	if t.err != nil {
-		return nil, t.err
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.live == nil {
-		return nil, lostError()
-	}
-	return g.live, nil
 }
 
-func (g *group) start(t *task) {
-	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.StartLimit)
-	defer cancel()
-	began := time.Now()
-	r, err := g.cfg.Driver.Start(ctx, Spec{Label: g.label})
-	g.mu.Lock()
-	g.starting = nil
-	closed := g.closed
-	if err != nil {
-		g.crashed(time.Now())
-	} else if !closed {
-		g.own(r)
-	}
-	g.mu.Unlock()
-	if err == nil && closed {
-		err = shuttingDown()
-		_ = r.Stop(ctx) // nobody is left to use it, nor to hear of a failure
-	}
-	t.err = err
-	close(t.done)
-	if err != nil {
-		g.cfg.Log.ErrorContext(ctx, "worker not started", "label", g.label, "cause", err)
-		return
-	}
-	g.cfg.Log.InfoContext(ctx, "worker started", "label", g.label, "pid", r.Handle().PID, "seconds", time.Since(began).Seconds())
-}
-
-func (g *group) adopt(r Replica) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.own(r)
-}
-
-// own makes r the live replica. The caller holds mu.
-func (g *group) own(r Replica) {
-	g.live = r
-	g.since = time.Now()
-	g.loads = map[string]*task{}
-	go func() {
-		<-r.Done()
-		if g.drop(r) {
-			g.cfg.Log.Error("worker died", "label", g.label, "pid", r.Handle().PID, "cause", r.Err())
-		}
-	}()
-}
-
-// calmAfter is how long a worker must have lived for its crash to count as the
-// first.
-const calmAfter = time.Minute
-
-// drop makes r, which is lost, no longer the live replica. The first to notice
-// does so: a call that lost its connection, or the watcher of Done. It tells
-// whether the group is still in use.
-func (g *group) drop(r Replica) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.live == r {
-		now := time.Now()
-		if now.Sub(g.since) > calmAfter {
-			g.crashes = 0
-		}
-		g.live = nil
-		g.loads = map[string]*task{}
-		g.crashed(now)
-	}
-	return !g.closed
-}
-
-// crashed counts a crash and sets the pause before the next start. The caller
-// holds mu.
-func (g *group) crashed(now time.Time) {
-	g.crashes++
-	g.retryAt = now.Add(Backoff(g.crashes, g.cfg.BackoffBase, g.cfg.BackoffMax))
-}
-
-// Backoff is the pause before the start that follows a number of crashes in a
-// row: none after the first, base after the third, then doubling up to limit.
-// Two starts without a pause let a call be tried again at once.
-func Backoff(crashes int, base, limit time.Duration) time.Duration {
-	if crashes <= 2 {
-		return 0
-	}
-	d := base
-	for range min(crashes-3, 30) {
-		d *= 2
-		if d >= limit {
-			return limit
+// free gives a member with a free slot: the one that has had most to do, so that
+// those that are not needed become idle. The caller holds mu.
+func (g *group) free() *member {
+	n := g.slots()
+	for _, m := range g.members {
+		if m.running < n && !m.leaving {
+			return m
 		}
 	}
-	return min(d, limit)
+	return nil
 }
 
-func (g *group) unload(ctx context.Context, id string) error {
-	g.mu.Lock()
-	r := g.live
-	_, loaded := g.loads[id]
-	delete(g.loads, id)
-	g.mu.Unlock()
-	if r == nil || !loaded {
+// take gives a call a slot of m. The caller holds mu.
+func (g *group) take(m *member) {
+	m.running++
+	if m.idle != nil {
+		m.idle.Stop()
+	}
+}
+
+// admit refuses a call where too many are in line, or where no replica may be
+// started for it. The caller holds mu.
+func (g *group) admit(again bool) error {
+	if room := g.cfg.Queue + g.starting*g.slots(); len(g.line) >= room && g.starting+g.live() > 0 && !again {
+		e := stoa.Errorf(stoa.Busy, "%d calls wait for %s already", g.cfg.Queue, g.label)
+		e.RetryAfter = time.Second
+		return e
+	}
+	if g.live() > 0 || g.starting > 0 {
 		return nil
 	}
-	return r.Engine().Unload(ctx, id)
+	if wait := time.Until(g.retryAt); wait > 0 {
+		return g.pausing(wait)
+	}
+	return nil
 }
 
-func (g *group) status() (Status, bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.live == nil {
-		return Status{}, false
+// pausing is the error of a call that comes in the pause after crashes.
+func (g *group) pausing(wait time.Duration) error {
+	e := stoa.Wrap(stoa.Unavailable, g.lastErr, "the worker of %s crashed %d times in a row; the next try is in %s", g.label, g.crashes, wait.Round(time.Millisecond))
+	if last := stoa.AsError(g.lastErr); last != nil && last.Kind == stoa.Failed { // the author's own: he should read it
+		e.Msg += ": " + last.Msg
 	}
-	s := Status{Handle: g.live.Handle(), Running: len(g.slots), Queued: g.queued}
-	for id := range g.loads {
-		s.Models = append(s.Models, id)
-	}
-	return s, true
+	e.Type, e.RetryAfter = "WorkerCrashed", wait
+	return e
 }
 
-// close takes the live replica out, and refuses calls from then on.
-func (g *group) close() Replica {
+// leave takes a call out of the line. One that was just given a slot gives it
+// back.
+func (g *group) leave(w *waiter) {
+	g.mu.Lock()
+	if i := slices.Index(g.line, w); i >= 0 {
+		g.line = slices.Delete(g.line, i, i+1)
+		g.mu.Unlock()
+		return
+	}
+	g.mu.Unlock()
+	if got := <-w.got; got.m != nil {
+		g.release(got.m, false)
+	}
+}
+
+// release gives a slot back: to the first in line, or for later. ok says that
+// the call was answered, which ends a row of crashes.
+func (g *group) release(m *member, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	r := g.live
-	g.live, g.closed = nil, true
-	return r
+	if ok {
+		g.crashes = 0
+	}
+	m.running--
+	g.serve()
+	if m.running > 0 || m.gone {
+		return
+	}
+	if m.leaving {
+		g.end(m)
+		return
+	}
+	g.rest(m)
+}
+
+// serve hands free slots to those in line. The caller holds mu.
+func (g *group) serve() {
+	for len(g.line) > 0 {
+		m := g.free()
+		if m == nil {
+			g.grow()
+			return
+		}
+		g.take(m)
+		w := g.line[0]
+		g.line = slices.Delete(g.line, 0, 1)
+		w.got <- grant{m: m}
+	}
+}
+
+// refuse ends the waiting of all in line. The caller holds mu.
+func (g *group) refuse(err error) {
+	for _, w := range g.line {
+		w.got <- grant{err: err}
+	}
+	g.line = nil
+}
+
+func (g *group) status() []Status {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out []Status
+	for i, m := range g.members {
+		s := Status{Handle: m.replica.Handle(), Running: m.running}
+		if i == 0 {
+			s.Queued = len(g.line)
+		}
+		for id := range m.loads {
+			s.Models = append(s.Models, id)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// close takes the live replicas out, and refuses calls from then on.
+func (g *group) close() []Replica {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed, g.kept = true, nil
+	g.refuse(shuttingDown())
+	var out []Replica
+	for _, m := range g.members {
+		m.gone = true
+		if m.idle != nil {
+			m.idle.Stop()
+		}
+		out = append(out, m.replica)
+	}
+	g.members = nil
+	return out
 }

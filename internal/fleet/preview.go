@@ -18,13 +18,8 @@ func (f *Fleet) Preview(ctx context.Context, label string, j worker.PreviewJob) 
 	if err != nil {
 		return media.Preview{}, err
 	}
-	release, err := g.enter(ctx)
-	if err != nil {
-		return media.Preview{}, err
-	}
-	defer release()
 	for attempt := 1; ; attempt++ {
-		out, err := g.preview(ctx, j)
+		out, err := g.preview(ctx, j, attempt > 1)
 		switch {
 		case !wire.IsLost(err):
 			return out, err
@@ -36,18 +31,20 @@ func (f *Fleet) Preview(ctx context.Context, label string, j worker.PreviewJob) 
 	}
 }
 
-func (g *group) preview(ctx context.Context, j worker.PreviewJob) (media.Preview, error) {
-	r, err := g.replica(ctx)
+func (g *group) preview(ctx context.Context, j worker.PreviewJob, again bool) (media.Preview, error) {
+	m, _, err := g.acquire(ctx, want{again: again})
 	if err != nil {
 		return media.Preview{}, err
 	}
-	p, ok := r.Engine().(worker.Previewer)
+	p, ok := m.replica.Engine().(worker.Previewer)
 	if !ok {
+		g.release(m, false)
 		return media.Preview{}, stoa.Errorf(stoa.Unsupported, "this server's workers show no previews")
 	}
 	out, err := p.Preview(ctx, j)
 	if wire.IsLost(err) {
-		g.drop(r)
+		g.drop(m)
 	}
+	g.release(m, err == nil)
 	return out, err
 }

@@ -18,8 +18,12 @@ const (
 type Target struct {
 	Ref     stoa.Ref      // with the exact version
 	Timeout time.Duration // the version's own limit; 0 means none
+	// Check refuses an input before it is run; nil takes any.
+	Check func(in stoa.Value) error
+	// Code: what runs may make calls of its own, so that it is given a Ticket.
+	Code bool
 	// Run brings a value to some replica of the version, starting one if need be.
-	Run func(ctx context.Context, in stoa.Value) stoa.Result
+	Run func(ctx context.Context, in stoa.Value, t Ticket) stoa.Result
 }
 
 // Resolver finds what a reference means to a caller.
@@ -37,10 +41,13 @@ type Recorder interface {
 type Service struct {
 	resolver Resolver
 	recorder Recorder
+	family   family
 }
 
 // New makes an Invoker.
-func New(resolver Resolver, recorder Recorder) *Service { return &Service{resolver, recorder} }
+func New(resolver Resolver, recorder Recorder) *Service {
+	return &Service{resolver: resolver, recorder: recorder}
+}
 
 // Invoke makes one call; see Invoker.
 func (s *Service) Invoke(ctx context.Context, c stoa.Call) stoa.Result {
@@ -51,14 +58,49 @@ func (s *Service) Invoke(ctx context.Context, c stoa.Call) stoa.Result {
 		s.recorder.Record(&c, c.Ref, &res, time.Since(start))
 		return res
 	}
-	limit := Limit(c.Timeout, target.Timeout)
+	res := s.run(ctx, &c, target)
+	s.recorder.Record(&c, target.Ref, &res, time.Since(start))
+	return res
+}
+
+// Try makes a call of a target that nobody has published: nobody is told of it.
+func (s *Service) Try(ctx context.Context, c stoa.Call, target *Target) stoa.Result {
+	return s.run(ctx, &c, target)
+}
+
+// run makes a call of a target that was found.
+func (s *Service) run(ctx context.Context, c *stoa.Call, target *Target) (res stoa.Result) {
+	var parent *open
+	if c.Caller.Parent != "" {
+		if parent = s.family.find(c.Caller.Parent); parent == nil {
+			return stoa.Result{Err: stoa.Errorf(stoa.Canceled, "the call for which this one is made has ended")}
+		}
+		if err := s.family.join(parent, target.Ref); err != nil {
+			return stoa.Result{Err: err}
+		}
+		defer s.family.leave(parent)
+		var done context.CancelFunc
+		ctx, done = under(ctx, parent)
+		defer done()
+	}
+	limit := left(ctx, Limit(c.Timeout, target.Timeout))
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	res := target.Run(ctx, c.Input)
+	if target.Check != nil {
+		res.Err = target.Check(c.Input)
+	}
+	if res.Err == nil {
+		t := Ticket{Request: c.ID}
+		if target.Code {
+			o := s.family.begin(ctx, c, target.Ref, parent)
+			defer s.family.end(o)
+			t.Token = o.token
+		}
+		res = target.Run(ctx, c.Input, t)
+	}
 	if res.Err != nil {
 		res.Err = explain(res.Err, target.Ref, limit)
 	}
-	s.recorder.Record(&c, target.Ref, &res, time.Since(start))
 	return res
 }
 
@@ -77,7 +119,7 @@ func Limit(asked, version time.Duration) time.Duration {
 // explain gives a passed deadline the words that Algorithmia's users know, and
 // names the version in every error.
 func explain(err error, ref stoa.Ref, limit time.Duration) error {
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) && stoa.AsError(err).Type == "" {
 		e := stoa.Wrap(stoa.Timeout, err, "algorithm did not complete within %.1f seconds", limit.Seconds())
 		e.Type, e.Ref = "TimeoutError", ref.String()
 		return e

@@ -35,7 +35,7 @@ func ref(t *testing.T, s string) stoa.Ref {
 }
 
 func TestInvokeAnswersAndRecords(t *testing.T) {
-	f := &fake{target: &invoke.Target{Ref: ref(t, "ann/net/1.0.0"), Run: func(_ context.Context, in stoa.Value) stoa.Result {
+	f := &fake{target: &invoke.Target{Ref: ref(t, "ann/net/1.0.0"), Run: func(_ context.Context, in stoa.Value, _ invoke.Ticket) stoa.Result {
 		return stoa.Result{Value: in}
 	}}}
 	s := invoke.New(f, f)
@@ -51,7 +51,7 @@ func TestInvokeAnswersAndRecords(t *testing.T) {
 
 func TestADeadlineIsToldInAlgorithmiasWords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{target: &invoke.Target{Ref: ref(t, "ann/net/1.0.0"), Timeout: 2 * time.Second, Run: func(ctx context.Context, _ stoa.Value) stoa.Result {
+		f := &fake{target: &invoke.Target{Ref: ref(t, "ann/net/1.0.0"), Timeout: 2 * time.Second, Run: func(ctx context.Context, _ stoa.Value, _ invoke.Ticket) stoa.Result {
 			<-ctx.Done()
 			return stoa.Result{Err: ctx.Err()}
 		}}}

@@ -12,7 +12,14 @@
 // runner-test outside.
 package runner
 
-import "time"
+import (
+	"context"
+	"os/exec"
+	"sync"
+	"time"
+
+	"github.com/stoa-project/stoa"
+)
 
 // The protocols.
 const (
@@ -39,6 +46,12 @@ const (
 	DefaultLog    = 256 << 10
 )
 
+// Limits of a Program.
+const (
+	MaxOutput      = 1 << 30 // what one message to the supervisor can carry
+	MaxConcurrency = 1024
+)
+
 // StopTime is how long a program has to end by itself after its input was
 // closed, before it is killed.
 const StopTime = 3 * time.Second
@@ -53,3 +66,95 @@ const (
 	OutOfMemory     = "OutOfMemoryError"    // given by the driver, which sees the cgroup
 	TooManyOpenings = "TooManyCallsError"   // depth, width or cycle of child calls
 )
+
+// Stream is one of the two that a program prints to. The numbers are those of
+// the frames protocol.
+type Stream uint8
+
+// The streams.
+const (
+	Stdout Stream = 1
+	Stderr Stream = 2
+)
+
+// String gives "stdout" or "stderr".
+func (s Stream) String() string {
+	if s == Stderr {
+		return "stderr"
+	}
+	return "stdout"
+}
+
+// Config is what whoever runs a program decides. The zero Config will do.
+type Config struct {
+	// Folder is where the FIFO or the socket is made; default /tmp, where
+	// programs of the pipe protocol look for theirs.
+	Folder string
+	// Grace is how long a program may take to answer a call that was given up,
+	// before it is killed; default StopTime.
+	Grace time.Duration
+	// Loose is given what is printed in no call, or in which one cannot be told:
+	// while loading, and while several calls are under way. It must not block.
+	Loose func(Stream, []byte)
+	// Start starts the first process; nil: its own Start. Who collects the status
+	// of every orphan, as a first process does, must know which child is not his.
+	Start func(*exec.Cmd) error
+}
+
+// Call is one call of the author's code.
+type Call struct {
+	Token   string        // speaks for the call at the API of the replica; "" for none
+	Request string        // id of the request, for the author's log
+	Left    time.Duration // until the deadline; 0 for none
+	Input   stoa.Value    // read until Run returns, and not after
+	// OnChunk is given each part of the answer before its last as it comes, which
+	// is then the result's Value. nil: the Value is the whole. It is called from
+	// where answers are read for all calls, so it must not block; of a call that
+	// is given up, one part may still come while Run returns.
+	OnChunk func([]byte)
+}
+
+// Runner is a program that is loaded and answers calls.
+//
+//	starting -> ready -> ended
+//	              |        ^
+//	              +-> condemned: no call is sent any more; it is killed when
+//	                  those under way have ended
+type Runner struct {
+	program Program
+	cfg     Config
+	process *process
+	talk    talker
+	logs    *logs
+	began   time.Time
+	slots   chan struct{} // one is taken by each call that was sent and is not answered
+	loaded  chan error    // what came of loading, once
+	done    chan struct{}
+
+	mu       sync.Mutex
+	loading  bool
+	doomed   bool             // condemned
+	stopping bool             // Close was called
+	reason   *stoa.Error      // why we ended it; nil where it ended by itself
+	last     uint64           // number of the last call
+	calls    map[uint64]*call // sent, and not answered
+	live     int              // of which were not given up
+	err      error            // how the program ended
+}
+
+// talker is a protocol: what differs between the two.
+type talker interface {
+	// env is what the program finds in its environment.
+	env() []string
+	// listen hears answers until there are no more.
+	listen()
+	// send tells the program of a call. It returns when the input is no longer
+	// needed. The error is one of the call's own: where the program is gone, its
+	// end says so.
+	send(ctx context.Context, c *call) error
+	// stop asks the program to give a call up, or with nil to end.
+	stop(c *call)
+	// close takes the answers that are still there after the program ended, and
+	// lets go of what was opened.
+	close()
+}

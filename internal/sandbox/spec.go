@@ -19,6 +19,10 @@ type Spec struct {
 	Stderr  *os.File
 	Files   []*os.File // descriptors 3 and on, as in exec.Cmd's ExtraFiles
 	Kind    Kind
+	// First makes Command process 1: it must reap what it inherits, and the signals
+	// that it does not handle do nothing to it. Else a small process 1 stands
+	// before it. Either way all processes end when Command does.
+	First bool
 }
 
 // Kind says what runs, which decides what system calls it may make.
@@ -32,10 +36,16 @@ const (
 )
 
 // Mount is a file or folder of the host to be seen inside.
+//
+// Where the server is root, its files appear inside as the sandbox's own, of
+// whatever mode, and what is written is root's outside. A file system that cannot
+// map owners so (Linux says which in its documentation of mount_setattr) needs
+// modes that let others read, and a Source to be written is given to the
+// sandbox's user. Source must be a path that nobody but the server can change.
 type Mount struct {
 	Source string
-	Target string
-	Write  bool // may be changed; else it is read-only
+	Target string // its folder is made where the root has none; sorted, so that one may lie in another
+	Write  bool   // may be changed; else it is read-only
 }
 
 // Limits bound a sandbox. Zero means no limit of that kind.
@@ -64,8 +74,18 @@ const (
 
 // Protection is one of those that doctor and the log tell of.
 type Protection struct {
-	Name   string `json:"name"`   // such as "namespaces", "memory"
-	State  string `json:"state"`  // "on", "watched", "off"
+	Name   string `json:"name"` // such as "namespaces", "memory"
+	State  State  `json:"state"`
 	Detail string `json:"detail"` // such as "cgroup v1", "resident memory polled every 100 ms"
 	Remedy string `json:"remedy,omitempty"`
 }
+
+// State says how far a protection is there.
+type State string
+
+// The states.
+const (
+	InPlace State = "on"
+	Watched State = "watched" // by the server, at intervals: weaker
+	Off     State = "off"
+)

@@ -3,9 +3,11 @@ package serve
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +18,9 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/blob"
+	"github.com/stoa-project/stoa/internal/build"
 	"github.com/stoa-project/stoa/internal/catalog"
+	"github.com/stoa-project/stoa/internal/fleet/process"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/importer/caffe"
 	"github.com/stoa-project/stoa/internal/importer/cntk"
@@ -25,6 +29,7 @@ import (
 	"github.com/stoa-project/stoa/internal/importer/theano"
 	"github.com/stoa-project/stoa/internal/importer/torch"
 	"github.com/stoa-project/stoa/internal/importer/torch7"
+	"github.com/stoa-project/stoa/internal/invoke"
 	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/tensor"
@@ -46,14 +51,30 @@ func Plugs() []importer.Plug {
 	}
 }
 
-// builder is the catalog's Builder: an import in a process of its own, so that
+// builder is the catalog's Builder: of a model, an import in a process of its own, so that
 // what a model file can do to its reader it does to nobody else.
-type builder struct{ cfg *Config }
+type builder struct {
+	cfg     *Config
+	box     *sandbox.Sandbox
+	dir     string // for builds of code
+	local   build.Builder
+	blobs   blob.Store
+	catalog func() *catalog.Catalog
+	codes   func(layer func(context.Context, blob.File) (string, func(), error)) *process.Code
+	trial   *invoke.Service // for samples of code, which may call other algorithms
+}
 
 var _ catalog.Builder = (*builder)(nil)
 
 // Build runs an import child; see catalog.Builder.
 func (b *builder) Build(ctx context.Context, j catalog.BuildJob) (catalog.BuildResult, error) {
+	man, err := manifest.FromJSON(j.Manifest)
+	if err != nil {
+		return catalog.BuildResult{}, err
+	}
+	if man.Kind == manifest.KindCode {
+		return b.buildCode(ctx, j, man)
+	}
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.ImportTime)
 	defer cancel()
 	memory, err := importMemory(b.cfg.ImportMemory, j.Manifest)
@@ -70,19 +91,8 @@ func (b *builder) child(ctx context.Context, j childJob) (a childAnswer, err err
 	if err != nil {
 		return a, stoa.Wrap(stoa.Internal, err, "the import cannot be told what to do")
 	}
-	args := append([]string{}, b.cfg.Self[1:]...)
-	cmd := exec.CommandContext(ctx, b.cfg.Self[0], append(args, importWord)...)
-	cmd.Env = []string{"LANG=C.UTF-8"}
-	cmd.Dir = j.Out
-	cmd.Stdin = bytes.NewReader(job)
 	var stdout, stderr limitedBuffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.WaitDelay = 5 * time.Second
-	err = sandbox.Start(cmd)
-	if err == nil {
-		err = cmd.Wait()
-	}
-	if err != nil {
+	if err := b.run(ctx, j, bytes.NewReader(job), &stdout, &stderr); err != nil {
 		return a, b.died(ctx, err, stderr.String(), j.Memory)
 	}
 	if err := json.Unmarshal(stdout.Bytes(), &a); err != nil {
@@ -92,6 +102,38 @@ func (b *builder) child(ctx context.Context, j childJob) (a childAnswer, err err
 		return childAnswer{}, a.Error
 	}
 	return a, nil
+}
+
+// run runs this program as an import child, in the sandbox where there is one.
+func (b *builder) run(ctx context.Context, j childJob, in io.Reader, stdout, stderr io.Writer) error {
+	command := append(append([]string{}, b.cfg.Self...), importWord)
+	env := []string{"LANG=C.UTF-8"}
+	if b.box != nil {
+		_, err := b.box.Run(ctx, sandbox.Spec{
+			Name: "i" + strings.ToLower(rand.Text()[:12]), Kind: sandbox.Worker, Command: command, Env: env, Dir: j.Out,
+			Mounts: append(b.cfg.seen(), sandbox.Mount{Source: j.Dir, Target: j.Dir}, sandbox.Mount{Source: j.Out, Target: j.Out, Write: true}),
+			Limits: sandbox.Limits{Memory: j.Memory, Processes: 1024},
+		}, in, stdout, stderr)
+		return err
+	}
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env, cmd.Dir, cmd.Stdin = env, j.Out, in
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.WaitDelay = 5 * time.Second
+	if err := sandbox.Start(cmd); err != nil {
+		return err
+	}
+	return cmd.Wait()
+}
+
+// seen is what every child of this program sees in its sandbox, beside what it
+// works on: the program, and ONNX Runtime's library.
+func (c *Config) seen() []sandbox.Mount {
+	out := []sandbox.Mount{{Source: c.Self[0], Target: c.Self[0]}}
+	if c.Library != "" {
+		out = append(out, sandbox.Mount{Source: c.Library, Target: c.Library})
+	}
+	return out
 }
 
 // importBase is what an import takes before it reads anything: the stacks of its
@@ -131,21 +173,36 @@ func (b *builder) died(ctx context.Context, err error, stderr string, memory int
 	if slices.ContainsFunc(wantsMemory, func(words string) bool { return strings.Contains(stderr, words) }) {
 		return stoa.Wrap(stoa.TooLarge, errors.New(stderr), "the import needs more memory than it may have (%d MiB): the file claims more than it should, or the limit is too low (limits.memory of stoa.yaml, or the server's)", memory>>20)
 	}
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
+	signal, ended := endSignal(err)
+	if !ended {
 		return stoa.Wrap(stoa.Unavailable, err, "the import cannot be started")
 	}
 	cause := fmt.Errorf("%w: %s", err, stderr)
-	ws, ok := exit.Sys().(syscall.WaitStatus)
 	switch {
-	case ok && ws.Signaled() && ws.Signal() == syscall.SIGKILL: // none of ours: that comes with ctx
-		return stoa.Wrap(stoa.TooLarge, cause, "the import was killed by the system, as it does where the machine's memory runs out")
-	case ok && ws.Signaled():
-		return stoa.Wrap(stoa.Invalid, cause, "the import was killed by signal %s: the model file makes its reader crash", ws.Signal())
+	case signal == syscall.SIGKILL: // none of ours: that comes with ctx
+		return stoa.Wrap(stoa.TooLarge, cause, "the import was killed by the system, as it does where the machine's memory runs out, or the import's (%d MiB)", memory>>20)
+	case signal != 0:
+		return stoa.Wrap(stoa.Invalid, cause, "the import was killed by signal %s: the model file makes its reader crash", signal)
 	case strings.Contains(stderr, "panic: "), strings.Contains(stderr, "fatal error: "):
 		return stoa.Wrap(stoa.Invalid, cause, "the import failed inside while it read the model files: they are damaged in a way that it does not know")
 	}
 	return stoa.Wrap(stoa.Invalid, cause, "the import ended without an answer: %s", lastLine(stderr))
+}
+
+// endSignal gives the signal that ended a child, 0 where it exited by itself;
+// false where it never ran.
+func endSignal(err error) (syscall.Signal, bool) {
+	if boxed := new(sandbox.ExitError); errors.As(err, &boxed) {
+		return boxed.Signal, true
+	}
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return 0, false
+	}
+	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return ws.Signal(), true
+	}
+	return 0, true
 }
 
 // wantsMemory are the last words of a process that got no memory: of Go's

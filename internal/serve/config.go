@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/sandbox"
 )
 
 // Config is all that a server is told. Zero values mean the defaults.
@@ -28,10 +29,19 @@ type Config struct {
 	WorkerMemory int64         // private memory of a worker; default three quarters of the machine's
 	ImportMemory int64         // private memory of an import; default 4 GiB
 	ImportTime   time.Duration // of an import; default 10 min
-	Slots        int           // calls that a worker runs at once; default twice the processors
-	Queue        int           // calls that wait for a worker; default 256
-	DrainTime    time.Duration // for calls in flight when the server stops; default 30 s
-	PublicURL    string        // at which callers see the server; "" takes the request's host
+	// Sandbox says what protections must be there for workers, imports, builds and
+	// code; default sandbox.On.
+	Sandbox    sandbox.Mode
+	Init       string        // path of stoa-init; "" finds it (see FindInit)
+	Bwrap      string        // path of bubblewrap; "" finds it
+	BuildHosts []string      // that builds may reach; nil: those of the language clients' own configuration
+	CodeHosts  []string      // that running code may reach, where its version asks for them; default none
+	BuildTime  time.Duration // of a build of code; default 15 min
+	LogKeep    time.Duration // how long what code prints is kept; default 7 days
+	Slots      int           // calls that a worker runs at once; default twice the processors
+	Queue      int           // calls that wait for a worker; default 256
+	DrainTime  time.Duration // for calls in flight when the server stops; default 30 s
+	PublicURL  string        // at which callers see the server; "" takes the request's host
 	// Forwarded: a proxy stands before the server and writes each caller's address
 	// as the last of X-Forwarded-For.
 	Forwarded bool
@@ -62,6 +72,9 @@ func (c Config) withDefaults() (Config, error) {
 		}
 		c.Self = []string{self}
 	}
+	if abs, err := filepath.Abs(c.Self[0]); err == nil && filepath.Base(c.Self[0]) != c.Self[0] {
+		c.Self[0] = abs // children have another working folder
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -83,8 +96,15 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.KeylessRate, 30)
 	def(&c.KeylessBurst, 15)
 	def(&c.KeylessAtOnce, 2*runtime.NumCPU())
+	def(&c.BuildTime, 15*time.Minute)
+	if c.Init == "" {
+		c.Init = FindInit(filepath.Dir(c.Self[0]))
+	}
 	if c.Library == "" {
 		c.Library = FindLibrary(filepath.Dir(c.Self[0]))
+	}
+	if abs, err := filepath.Abs(c.Library); err == nil && c.Library != "" {
+		c.Library = abs
 	}
 	return c, nil
 }

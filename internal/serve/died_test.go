@@ -9,7 +9,7 @@ import (
 )
 
 func TestWhyAnImportDied(t *testing.T) {
-	b := &builder{&Config{ImportMemory: 256 << 20}}
+	b := &builder{cfg: &Config{ImportMemory: 256 << 20}}
 	tests := []struct {
 		script, stderr string
 		kind           stoa.Kind

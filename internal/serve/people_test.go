@@ -15,6 +15,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/client"
+	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/serve"
 )
 
@@ -306,7 +307,7 @@ func TestKeylessSettings(t *testing.T) {
 		t.Errorf("--keyless none: %d %s", res.StatusCode, body)
 	}
 	for _, bad := range []serve.Config{{Keyless: []string{"demo"}}, {Keyless: []string{"none", "demo/*"}}, {KeylessRate: -1}, {PublicURL: "stoa.example"}} {
-		bad.Data, bad.Listen, bad.Self = t.TempDir(), "127.0.0.1:0", []string{os.Args[0]}
+		bad.Data, bad.Listen, bad.Self, bad.Sandbox = t.TempDir(), "127.0.0.1:0", []string{os.Args[0]}, sandbox.None
 		if _, err := serve.New(t.Context(), bad); stoa.KindOf(err) != stoa.Invalid {
 			t.Errorf("%+v: %v", bad.Keyless, err)
 		}

@@ -21,9 +21,12 @@ import (
 	blobfs "github.com/stoa-project/stoa/internal/blob/fs"
 	"github.com/stoa-project/stoa/internal/catalog"
 	"github.com/stoa-project/stoa/internal/fleet"
-	"github.com/stoa-project/stoa/internal/fleet/process"
 	"github.com/stoa-project/stoa/internal/invoke"
+	"github.com/stoa-project/stoa/internal/layers"
+	"github.com/stoa-project/stoa/internal/logbook"
 	"github.com/stoa-project/stoa/internal/obs"
+	"github.com/stoa-project/stoa/internal/sandbox"
+	"github.com/stoa-project/stoa/internal/secret"
 	"github.com/stoa-project/stoa/internal/store"
 	"github.com/stoa-project/stoa/internal/store/sqlite"
 )
@@ -37,6 +40,12 @@ type System struct {
 	catalog   *catalog.Catalog
 	fleet     *fleet.Fleet
 	calls     *algorithmia.API
+	box       *sandbox.Sandbox
+	layers    *layers.Cache
+	book      *logbook.Book
+	vault     *secret.Vault
+	targets   *targets
+	gateway   *gateway
 	handler   http.Handler
 	ln        net.Listener
 	record    string // path of the record that we have written
@@ -49,7 +58,14 @@ const (
 	blobsDir   = "blobs"
 	workersDir = "workers"
 	stagingDir = "staging"
+	sandboxDir = "sandbox"
+	layersDir  = "layers"
+	logsDir    = "logs"
+	buildsDir  = "builds"
+	cacheDir   = "build-cache"
 	keyFile    = "admin-key"
+	// The key under which secrets are kept.
+	secretKeyFile = "secret-key"
 	// RecordFile says where the server of a data folder is, while it runs.
 	RecordFile = "server.json"
 )
@@ -97,42 +113,55 @@ func (s *System) assemble(ctx context.Context) error {
 	if err := s.bootstrap(ctx, accounts); err != nil {
 		return err
 	}
+	var err error
+	if s.strangers, err = s.guests(); err != nil {
+		return err
+	}
 	blobs, err := blobfs.New(filepath.Join(s.cfg.Data, blobsDir))
 	if err != nil {
 		return err
 	}
-	build := &builder{&s.cfg}
+	if err := s.openSandbox(); err != nil {
+		return err
+	}
+	if err := s.openCode(ctx, blobs); err != nil {
+		return err
+	}
+	build, err := s.newBuilder(blobs)
+	if err != nil {
+		return err
+	}
 	cat, err := catalog.New(catalog.Config{
 		Store: s.db.Catalog(), Blobs: blobs, Builder: build, Inspector: newInspector(build), Staging: filepath.Join(s.cfg.Data, stagingDir),
+		Changed: func(ref stoa.Ref) { s.targets.changed(ref) },
 	})
 	if err != nil {
 		return err
 	}
 	s.catalog = cat
-	driver, err := process.New(process.Config{
-		Command: append(append([]string{}, s.cfg.Self...), workerWord,
-			"--blobs", filepath.Join(s.cfg.Data, blobsDir), "--onnxruntime", s.cfg.Library),
-		Dir: filepath.Join(s.cfg.Data, workersDir), Build: s.cfg.Build, Memory: s.cfg.WorkerMemory,
-	})
+	driver, err := s.driverOf()
 	if err != nil {
 		return err
 	}
 	s.fleet = fleet.New(fleet.Config{Driver: driver, Log: s.cfg.Log, Slots: s.cfg.Slots, Queue: s.cfg.Queue})
-	if err := s.fleet.Adopt(ctx); err != nil {
-		return err
-	}
 	metrics := obs.NewMetrics()
 	s.gauges(metrics)
-	if s.strangers, err = s.guests(); err != nil {
-		return err
-	}
-	calls := invoke.New(&targets{catalog: cat, fleet: s.fleet}, metrics)
+	s.targets = &targets{catalog: cat, fleet: s.fleet, codes: &codes{layers: s.layers, secrets: s.vault.Env}, book: s.book, log: s.cfg.Log}
+	calls := invoke.New(s.targets, metrics)
 	s.calls = algorithmia.New(algorithmia.Config{
 		Invoker: calls, Catalog: cat, Publisher: cat, Accounts: accounts, Log: s.cfg.Log,
 		Drafts: cat, Drafting: cat, Previews: previews{s.fleet},
+		Logs: s.book, Secrets: s.vault,
 		Guests:    countedGuests{s.strangers, metrics},
 		PublicURL: s.cfg.PublicURL, BodyLimit: s.cfg.BodyLimit, ResultLimit: s.cfg.ResultLimit,
 	})
+	if err := s.openGateway(calls, s.calls.Door()); err != nil {
+		return err
+	}
+	build.trial = calls
+	if err := s.fleet.Adopt(ctx); err != nil { // which opens the doors of what it adopts
+		return err
+	}
 	pages, err := s.pages(cat)
 	if err != nil {
 		return err
@@ -223,6 +252,10 @@ func (s *System) Run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error {
+		s.tend(ctx)
+		return nil
+	})
+	g.Go(func() error {
 		if err := srv.Serve(s.ln); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
@@ -256,6 +289,9 @@ func (s *System) release() {
 		if err != nil {
 			s.cfg.Log.WarnContext(ctx, "workers not let go", "cause", err)
 		}
+	}
+	if s.box != nil {
+		s.box.Close()
 	}
 	if s.ln != nil {
 		_ = s.ln.Close() // Run has closed it already

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/blob"
+	"github.com/stoa-project/stoa/internal/runner"
 	"github.com/stoa-project/stoa/internal/tensor"
 	"github.com/stoa-project/stoa/internal/wire/engine"
 )
@@ -23,6 +24,8 @@ type Model struct {
 	Files    []blob.File     `json:"files"`    // ModelFile, its weights, and what the adapters name
 	Inputs   []tensor.Spec   `json:"inputs"`   // of the network, in its order
 	Outputs  []tensor.Spec   `json:"outputs"`
+	// Program is of code, which has nothing else but an ID; nil for a network.
+	Program *runner.Program `json:"program,omitempty"`
 }
 
 // ModelFile is the name of the network, in ONNX, among a model's files. Weights

@@ -28,8 +28,7 @@ func (a *API) writeResult(w *api.Response, r *api.Request, o outcome) {
 	b = append(b, `","duration":`...)
 	b = strconv.AppendFloat(b, o.seconds(), 'f', -1, 64)
 	if o.query.stdout && a.owns(r, o.call.Ref) {
-		// A model prints nothing.
-		b = append(b, `,"stdout":""`...)
+		b = appendPrinted(b, &o.result)
 	}
 	if o.query.timing {
 		b = appendTiming(b, &o)
@@ -42,6 +41,20 @@ func (a *API) writeResult(w *api.Response, r *api.Request, o outcome) {
 		*p = b
 	}
 	buffers.Put(p)
+}
+
+// appendPrinted writes metadata.stdout, which holds both streams, as Algorithmia
+// had it, and metadata.stderr, which holds the second alone where there is any.
+func appendPrinted(b []byte, res *stoa.Result) []byte {
+	out := res.Stdout
+	if out != "" && res.Stderr != "" && out[len(out)-1] != '\n' {
+		out += "\n"
+	}
+	b = api.AppendString(append(b, `,"stdout":`...), out+res.Stderr)
+	if res.Stderr == "" {
+		return b
+	}
+	return api.AppendString(append(b, `,"stderr":`...), res.Stderr)
 }
 
 // appendTiming writes metadata.timing, in seconds.

@@ -27,7 +27,7 @@ var inBand = map[stoa.Kind]string{
 // call answers POST /v1/algo/….
 func (a *API) call(w *api.Response, r *api.Request) error {
 	ref, err := parseCallPath(r.URL.EscapedPath()[len(callPrefix):])
-	if r.Caller.Account == "" {
+	if r.Caller.Account == "" && r.Caller.Parent == "" { // a guest's child was let in with its parent
 		return a.callGuest(w, r, ref, err)
 	}
 	if err != nil {
@@ -177,7 +177,11 @@ func (a *API) callFailed(w *api.Response, r *api.Request, o outcome) error {
 		e.Stack = ""
 	}
 	api.ErrorHeaders(w, &e)
-	api.WriteBody(w, status, appendFailure(nil, &e, o.seconds()))
+	b := appendFailure(nil, &e, o.seconds())
+	if o.query.stdout && a.owns(r, o.call.Ref) {
+		b = appendPrinted(b, &o.result)
+	}
+	api.WriteBody(w, status, append(b, "}}"...))
 	return nil
 }
 
@@ -206,7 +210,7 @@ func (a *API) owns(r *api.Request, ref stoa.Ref) bool {
 
 // appendFailure writes a failure. All members of error are strings: one client
 // reads it into a dictionary of strings. Two spell the stack in one word, one
-// in two.
+// in two. The ends of metadata and of the whole are left to the caller.
 func appendFailure(b []byte, e *stoa.Error, seconds float64) []byte {
 	b = append(b, `{"error":{"message":`...)
 	b = api.AppendString(b, api.Message(e))
@@ -217,7 +221,7 @@ func appendFailure(b []byte, e *stoa.Error, seconds float64) []byte {
 	}
 	b = append(b, `},"metadata":{"duration":`...)
 	b = strconv.AppendFloat(b, seconds, 'f', -1, 64)
-	return append(b, "}}"...)
+	return b
 }
 
 // callVoid answers at once; the call goes on without its connection, with its

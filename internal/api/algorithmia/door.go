@@ -35,7 +35,7 @@ type Catalog interface {
 type Publisher interface {
 	BeginPush(ctx context.Context, who stoa.Caller, r catalog.PushRequest) (catalog.Push, error)
 	PutBlob(ctx context.Context, who stoa.Caller, push string, d blob.Digest, r io.Reader) error
-	CommitPush(ctx context.Context, who stoa.Caller, push string) (v *catalog.Version, created bool, err error)
+	CommitPush(ctx context.Context, who stoa.Caller, push string, log io.Writer) (v *catalog.Version, created bool, err error)
 	AbortPush(ctx context.Context, who stoa.Caller, push string) error
 }
 
@@ -68,6 +68,8 @@ type Config struct {
 	Drafting    Drafting
 	Previews    Previewer
 	Accounts    Accounts
+	Logs        Logs
+	Secrets     Secrets
 	Guests      Guests       // nil: nothing is called without a key
 	Log         *slog.Logger // of calls that nobody waits for; nil: no log
 	PublicURL   string       // such as https://stoa.example.org; "" takes the request's host
@@ -132,6 +134,10 @@ func (a *API) Door() api.Door {
 		{Method: del, Pattern: algorithm, Access: api.Keyed, Serve: a.remove},
 		{Method: get, Pattern: algorithm + "/versions", Access: api.Keyed, Serve: a.versions},
 		{Method: del, Pattern: algorithm + "/versions/{version}", Access: api.Keyed, Serve: a.remove},
+		{Method: get, Pattern: algorithm + "/logs", Access: api.Keyed, Serve: a.logs},
+		{Method: get, Pattern: algorithm + "/secrets", Access: api.Keyed, Serve: a.secrets},
+		{Method: put, Pattern: algorithm + "/secrets/{secret}", Access: api.Keyed, Serve: a.setSecret},
+		{Method: del, Pattern: algorithm + "/secrets/{secret}", Access: api.Keyed, Serve: a.removeSecret},
 		{Method: get, Pattern: algorithm + "/files/{path...}", Access: api.Keyed, Serve: a.file},
 
 		{Method: get, Pattern: "/v1/keys", Access: api.Keyed, Serve: a.keys},

@@ -11,7 +11,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -33,6 +32,11 @@ type Config struct {
 	// Linger is how long a worker outlives the last connection; default 60 s.
 	Linger time.Duration
 	Memory int64 // limit of a worker's private memory in bytes; 0 means none
+	Code   *Code // nil: no code is run here
+	// Sandbox is what workers run in; nil means none. Mounts is what they see there
+	// beside their own folder: the program of Command, and what it reads.
+	Sandbox *sandbox.Sandbox
+	Mounts  []sandbox.Mount
 }
 
 // Driver starts workers as child processes.
@@ -54,16 +58,25 @@ func New(cfg Config) (*Driver, error) {
 // record is what stands on disk for each worker.
 type record struct {
 	fleet.Handle
-	Build string `json:"build"`
-	Ticks uint64 `json:"ticks"` // start of the process: a pid alone may be somebody else's by now
+	Build string      `json:"build"`
+	Ticks uint64      `json:"ticks"`          // start of the process: a pid alone may be somebody else's by now
+	Code  *codeRecord `json:"code,omitempty"` // of a replica of code
+	// Sandbox is a worker's, nil where there is none.
+	Sandbox *sandbox.Record `json:"sandbox,omitempty"`
 }
 
 func (d *Driver) path(id, suffix string) string { return filepath.Join(d.cfg.Dir, id+suffix) }
 
 // Start starts a worker; see fleet.Driver.
 func (d *Driver) Start(ctx context.Context, s fleet.Spec) (fleet.Replica, error) {
+	switch {
+	case s.Code != nil && d.cfg.Code == nil:
+		return nil, stoa.Errorf(stoa.Unsupported, "this server runs no code")
+	case s.Code != nil:
+		return d.startCode(ctx, s)
+	}
 	id := "w" + strings.ToLower(rand.Text()[:12])
-	cmd, err := d.spawn(id, s)
+	c, err := d.spawn(id, s)
 	if err != nil {
 		d.remove(id)
 		return nil, stoa.Wrap(stoa.Unavailable, err, "the worker of %s cannot be started", s.Label)
@@ -71,7 +84,7 @@ func (d *Driver) Start(ctx context.Context, s fleet.Spec) (fleet.Replica, error)
 	exited := make(chan struct{})
 	var status error
 	go func() {
-		status = cmd.Wait()
+		status = c.wait()
 		close(exited)
 	}()
 	ctx, cancel := context.WithCancel(ctx)
@@ -83,13 +96,13 @@ func (d *Driver) Start(ctx context.Context, s fleet.Spec) (fleet.Replica, error)
 		case <-ctx.Done():
 		}
 	}()
-	h := fleet.Handle{ID: id, Label: s.Label, PID: cmd.Process.Pid, Since: time.Now().UTC()}
+	h := fleet.Handle{ID: id, Label: s.Label, PID: c.pid, Since: time.Now().UTC()}
 	r, err := d.connect(ctx, h)
 	if err == nil {
-		err = d.save(record{Handle: h, Build: d.cfg.Build, Ticks: startTicks(h.PID)})
+		err = d.save(record{Handle: h, Build: d.cfg.Build, Ticks: startTicks(h.PID), Sandbox: c.record})
 	}
 	if err != nil {
-		_ = cmd.Process.Kill() // it may be gone already
+		c.kill()
 		<-exited
 		err = stoa.Wrap(stoa.Unavailable, errors.Join(err, status), "the worker of %s did not start: %s", s.Label, d.lastWords(id))
 		d.remove(id)
@@ -100,7 +113,7 @@ func (d *Driver) Start(ctx context.Context, s fleet.Spec) (fleet.Replica, error)
 	return r, nil
 }
 
-func (d *Driver) spawn(id string, s fleet.Spec) (*exec.Cmd, error) {
+func (d *Driver) spawn(id string, s fleet.Spec) (*child, error) {
 	if err := os.Mkdir(d.path(id, ""), 0o700); err != nil {
 		return nil, err
 	}
@@ -119,16 +132,14 @@ func (d *Driver) spawn(id string, s fleet.Spec) (*exec.Cmd, error) {
 		return nil, err
 	}
 	defer log.Close()
-	args := append([]string{}, d.cfg.Command[1:]...)
-	args = append(args, "--label", s.Label, "--build", d.cfg.Build, "--scratch", d.path(id, ""),
+	command := append([]string{}, d.cfg.Command...)
+	command = append(command, "--label", s.Label, "--build", d.cfg.Build, "--scratch", d.path(id, ""),
 		"--linger", d.cfg.Linger.String(), "--memory", strconv.FormatInt(d.cfg.Memory, 10))
-	cmd := exec.Command(d.cfg.Command[0], args...) //nolint:noctx // it outlives whoever starts it
-	cmd.Env = []string{"LANG=C.UTF-8"}
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.ExtraFiles = []*os.File{socket} // descriptor 3 of the worker
-	cmd.Dir = d.path(id, "")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a Ctrl-C for the server is not for it
-	return cmd, sandbox.Start(cmd)
+	return d.child(sandbox.Spec{
+		Name: id, Kind: sandbox.Worker, First: true, Command: command, Env: []string{"LANG=C.UTF-8"}, Dir: d.path(id, ""),
+		Stdout: log, Stderr: log, Files: []*os.File{socket}, // descriptor 3 of the worker
+		Limits: sandbox.Limits{Memory: d.cfg.Memory, Processes: processes},
+	})
 }
 
 // connect dials the worker and hears its hello.
@@ -164,6 +175,7 @@ func (d *Driver) Running(context.Context) ([]fleet.Handle, error) {
 		}
 		rec, err := d.load(id)
 		if err != nil || startTicks(rec.PID) != rec.Ticks {
+			d.forget(rec)
 			d.remove(id)
 			continue
 		}
@@ -181,11 +193,19 @@ func (d *Driver) Adopt(ctx context.Context, h fleet.Handle) (fleet.Replica, erro
 		return nil, err
 	}
 	ours := func() bool { return startTicks(rec.PID) == rec.Ticks }
+	if rec.Code != nil {
+		if d.cfg.Code == nil {
+			return nil, stoa.Errorf(stoa.Unsupported, "this server runs no code")
+		}
+		return d.adoptCode(ctx, rec)
+	}
+	c := d.adopted(rec)
 	r, err := d.connect(ctx, rec.Handle)
 	if err != nil {
 		if ours() {
 			_ = syscall.Kill(rec.PID, syscall.SIGTERM) // it finishes what runs
 		}
+		go func() { _ = c.wait() }() // and its sandbox goes when it does
 		d.remove(h.ID)
 		return nil, err
 	}
@@ -193,6 +213,7 @@ func (d *Driver) Adopt(ctx context.Context, h fleet.Handle) (fleet.Replica, erro
 		if ours() { // the connection is lost, so it is of no use to anybody
 			_ = syscall.Kill(rec.PID, syscall.SIGKILL)
 		}
+		_ = c.wait()
 		return errors.New("the adopted worker is gone")
 	}
 	go r.watch()
@@ -201,8 +222,13 @@ func (d *Driver) Adopt(ctx context.Context, h fleet.Handle) (fleet.Replica, erro
 
 // Release leaves a worker for the next server; see fleet.Driver.
 func (d *Driver) Release(r fleet.Replica) error {
-	x, ok := r.(*replica)
-	if !ok {
+	var x *replica
+	switch r := r.(type) {
+	case *replica:
+		x = r
+	case *codeReplica:
+		x = r.replica
+	default:
 		return stoa.Errorf(stoa.Internal, "a replica of another driver")
 	}
 	x.released.Store(true)

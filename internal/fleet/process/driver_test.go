@@ -15,12 +15,16 @@ import (
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/fleet"
 	"github.com/stoa-project/stoa/internal/fleet/process"
+	"github.com/stoa-project/stoa/internal/stage"
 	"github.com/stoa-project/stoa/internal/worker"
 	"github.com/stoa-project/stoa/internal/worker/workertest"
 )
 
 // TestMain is also the worker: the driver starts this test binary again.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && (os.Args[1] == stage.Stage || os.Args[1] == stage.Confine) {
+		os.Exit(stage.Main(os.Args[1:]))
+	}
 	if len(os.Args) > 1 && (os.Args[1] == "worker" || os.Args[1] == "dies") {
 		if os.Args[1] == "dies" {
 			fmt.Fprintln(os.Stderr, "no library to be found")
@@ -57,6 +61,15 @@ func workerMain(args []string) error {
 		case "privileges":
 			b, err := os.ReadFile("/proc/self/status")
 			return stoa.Value{Type: stoa.Text, Data: b}, err
+		case "see":
+			entries, err := os.ReadDir("/")
+			names := []byte{}
+			for _, e := range entries {
+				names = append(append(names, e.Name()...), ' ')
+			}
+			return stoa.Value{Type: stoa.Text, Data: names}, err
+		case "scratch":
+			return v, os.WriteFile("scratch", nil, 0o600)
 		}
 		return v, nil
 	}}

@@ -14,7 +14,9 @@ import (
 	"testing"
 
 	"github.com/stoa-project/stoa/client"
+	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/serve"
+	"github.com/stoa-project/stoa/internal/shim/shimtest"
 )
 
 // Main is the whole of a TestMain, which exits with what it gives: it runs the
@@ -55,6 +57,14 @@ func Library(t testing.TB) string {
 	return lib
 }
 
+// Sandboxed skips a test that must run in the real sandbox where there is none.
+func Sandboxed(t testing.TB) {
+	t.Helper()
+	if sandbox.Find("") == "" {
+		t.Skip("SKIPPED: no bubblewrap: run make setup")
+	}
+}
+
 // Start starts a System on a data folder. change may change its Config; nil
 // changes nothing.
 func Start(t testing.TB, data string, change func(*serve.Config)) *System {
@@ -63,6 +73,10 @@ func Start(t testing.TB, data string, change func(*serve.Config)) *System {
 		Data: data, Listen: "127.0.0.1:0", Library: Library(t), Build: "test", Self: []string{os.Args[0]},
 		StopWorkers: func() bool { return true },
 	}
+	if cfg.Bwrap = sandbox.Find(""); cfg.Bwrap == "" {
+		cfg.Sandbox = sandbox.None // what needs the sandbox asks for it: see Sandboxed
+	}
+	cfg.Init = shimtest.Build(t)
 	if change != nil {
 		change(&cfg)
 	}

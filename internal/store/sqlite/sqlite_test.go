@@ -40,6 +40,13 @@ func TestCatalog(t *testing.T) {
 	storetest.Catalog(t, func(t *testing.T) catalog.Store { return open(t, t.TempDir()).Catalog() })
 }
 
+func TestSecrets(t *testing.T) {
+	storetest.Secrets(t, func(t *testing.T) storetest.Vault {
+		db := open(t, t.TempDir())
+		return storetest.Vault{Catalog: db.Catalog(), Secrets: db.Secrets()}
+	})
+}
+
 func TestReopen(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "with space?and#marks%20", "data")
 	db := open(t, dir)

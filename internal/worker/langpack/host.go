@@ -106,8 +106,8 @@ func (p program) locate() (found, error) {
 	for _, folder := range lines[1:] {
 		f.addFolder(strings.TrimSpace(folder))
 	}
-	// A shim's folder is of no use; beside a link's target may be other programs of
-	// the same names.
+	// The real program's own folder is the second choice: beside the real npm, whose
+	// file has another name, lies another program of that name.
 	if !f.addBin(filepath.Dir(at)) {
 		f.addBin(filepath.Dir(real))
 	}
@@ -130,11 +130,11 @@ func (f *found) addFolder(folder string) {
 // addBin adds a folder to search, if a sandbox has it.
 func (f *found) addBin(folder string) bool {
 	within := func(top string) bool { return folder == top || strings.HasPrefix(folder, top+"/") }
-	if !ofSystem(folder) && !slices.ContainsFunc(f.folders, within) {
-		return false
+	there := ofSystem(folder) || slices.ContainsFunc(f.folders, within)
+	if there && !slices.Contains(f.bin, folder) {
+		f.bin = append(f.bin, folder)
 	}
-	f.bin = append(f.bin, folder)
-	return true
+	return there
 }
 
 // ofSystem tells whether every sandbox has a path: /usr, and what belongs to it.

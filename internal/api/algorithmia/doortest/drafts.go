@@ -163,7 +163,7 @@ func (s *System) PublishDraft(ctx context.Context, who stoa.Caller, id string, r
 	if err != nil {
 		return nil, false, err
 	}
-	v, created, err := s.CommitPush(ctx, who, p.ID)
+	v, created, err := s.CommitPush(ctx, who, p.ID, nil)
 	if err == nil {
 		err = s.AbortDraft(ctx, who, id)
 	}

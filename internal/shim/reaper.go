@@ -1,0 +1,127 @@
+package shim
+
+import (
+	"os"
+	"os/exec"
+	"os/signal"
+	"sync"
+	"syscall"
+	"unsafe"
+)
+
+type command = exec.Cmd
+
+// reaper collects the status of orphans, which become children of ours when
+// their parents end. Children that somebody waits for are left to him: whoever
+// collects a status first has it.
+type reaper struct {
+	mu   sync.Mutex
+	ours map[int]struct{} // pids that somebody waits for
+}
+
+func newReaper() *reaper { return &reaper{ours: map[int]struct{}{}} }
+
+// start starts a command whose end its starter waits for. The lock keeps the
+// reaper from seeing it before it is known.
+func (r *reaper) start(c *exec.Cmd) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := c.Start(); err != nil {
+		return err
+	}
+	r.ours[c.Process.Pid] = struct{}{}
+	return nil
+}
+
+// ended says that a command was waited for. What it has left behind is killed
+// where that can be told from others: in a process namespace of our own.
+func (r *reaper) ended(pid int) {
+	r.mu.Lock()
+	delete(r.ours, pid)
+	if len(r.ours) == 0 && os.Getpid() == 1 {
+		_ = syscall.Kill(-1, syscall.SIGKILL) // all but the first process; there may be none
+	}
+	r.mu.Unlock()
+	r.reap()
+}
+
+// groups gives the process groups that our commands lead.
+func (r *reaper) groups() map[int]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make(map[int]bool, len(r.ours))
+	for pid := range r.ours {
+		out[pid] = true
+	}
+	return out
+}
+
+const (
+	prSetChildSubreaper = 36 // prctl(2)
+	pAll                = 0  // P_ALL of waitid(2)
+	wNoHang             = 1
+	wExited             = 4
+	wNoWait             = 0x1000000
+)
+
+// watch collects orphans until stop is called. A process that is not the first
+// of its namespace asks to be given the orphans of its children.
+func (r *reaper) watch() (stop func()) {
+	if os.Getpid() != 1 {
+		_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0) // else the system's first process gets them
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGCHLD)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range signals {
+			r.reap()
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		<-done
+	}
+}
+
+// reap collects the orphans that have ended. It stops at one of ours, since the
+// system tells of no other before that is collected; ended then comes back.
+func (r *reaper) reap() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		pid := endedChild()
+		if pid == 0 {
+			return
+		}
+		if _, known := r.ours[pid]; known {
+			return
+		}
+		if _, err := syscall.Wait4(pid, nil, syscall.WNOHANG, nil); err != nil && err != syscall.EINTR {
+			return
+		}
+	}
+}
+
+// endedChild gives the pid of a child that has ended, and leaves it to be waited
+// for; 0 where there is none.
+func endedChild() int {
+	var info struct {
+		_   [12]byte // signo, errno, code
+		_   [4 * (unsafe.Sizeof(uintptr(0))/4 - 1)]byte
+		pid int32
+		_   [128]byte
+	}
+	for {
+		_, _, e := syscall.Syscall6(syscall.SYS_WAITID, pAll, 0, uintptr(unsafe.Pointer(&info)), wExited|wNoHang|wNoWait, 0, 0)
+		switch e {
+		case 0:
+			return int(info.pid)
+		case syscall.EINTR:
+		default:
+			return 0
+		}
+	}
+}
