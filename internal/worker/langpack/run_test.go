@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/runner"
 	"github.com/stoa-project/stoa/internal/worker/langpack"
 )
@@ -102,14 +103,13 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// probe starts a language's probe.
-func probe(t *testing.T, l *langpack.Language, concurrency int) *session {
+// built builds a language's probe, once.
+func built(t *testing.T, l *langpack.Language) (*manifest.Manifest, dirs) {
 	t.Helper()
 	source := os.DirFS(filepath.Join(folder(t, l), "testdata", "probe"))
 	m := readManifest(t, l, source)
-	m.Code.Concurrency = concurrency
-	d, built := probes.built[l.Name()]
-	if !built {
+	d, there := probes.built[l.Name()]
+	if !there {
 		top := filepath.Join(probes.top, l.Name())
 		if err := os.Mkdir(top, 0o755); err != nil {
 			t.Fatal(err)
@@ -120,6 +120,14 @@ func probe(t *testing.T, l *langpack.Language, concurrency int) *session {
 		}
 		probes.built[l.Name()] = d
 	}
+	return m, d
+}
+
+// probe starts a language's probe.
+func probe(t *testing.T, l *langpack.Language, concurrency int) *session {
+	t.Helper()
+	m, d := built(t, l)
+	m.Code.Concurrency = concurrency
 	s, start := d.start(t, l, m)
 	if start.fail != nil {
 		t.Fatalf("%+v", start.fail)
