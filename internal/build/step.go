@@ -196,6 +196,12 @@ func (b *job) spec(s step) sandbox.Spec {
 	for _, e := range []string{"SRC=" + inSource, "DEPS=" + inDeps, "OUT=" + inOut, "CACHE=" + inCache, "LANG_DIR=" + inLang, "TMPDIR=" + inTmp, "PWD=" + inSource} {
 		env = setEnv(env, e)
 	}
+	// What the server itself goes around its proxy for is not to be had that way from
+	// inside.
+	env = slices.DeleteFunc(env, func(e string) bool {
+		name, _, _ := strings.Cut(strings.ToUpper(e), "=")
+		return name == "NO_PROXY" || name == "ALL_PROXY"
+	})
 	if s.network {
 		for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
 			if b.cfg.Sandbox.Mode() != sandbox.None {
