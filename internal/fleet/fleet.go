@@ -147,6 +147,9 @@ func (g *group) attempt(ctx context.Context, m *member, w Work, queued time.Time
 		*res = results[0]
 		usage.Compute, usage.Batch, usage.BatchSize = res.Usage.Compute, res.Usage.Batch, res.Usage.BatchSize
 		res.Usage = usage
+		if x, ok := m.replica.(Mortal); ok && res.Err != nil && x.Dying() {
+			g.drop(m) // before another call is given to it
+		}
 		return false
 	case stoa.KindOf(err) == stoa.NotFound: // the worker was replaced, or dropped it: it did not run
 		g.forget(m, w.Model.ID)

@@ -75,6 +75,12 @@ type Replica interface {
 	Stop(ctx context.Context) error
 }
 
+// Mortal is a Replica that may be ending though it has just answered: the call
+// that it worked on was its last.
+type Mortal interface {
+	Dying() bool
+}
+
 // Driver starts replicas on one substrate.
 type Driver interface {
 	// Start starts a replica and returns when it answers. A Start that fails or

@@ -164,7 +164,9 @@ func (f *framesTalk) answer(br *bufio.Reader, h header, top *head, c *call, size
 	}
 	switch {
 	case h.kind == kindChunk && c.OnChunk != nil:
-		c.OnChunk(data)
+		if f.r.wanted(c) {
+			c.OnChunk(data)
+		}
 		return nil
 	case c.parts != nil || h.kind == kindChunk:
 		c.parts = append(c.parts, data...)
@@ -239,6 +241,9 @@ func (f *framesTalk) stop(c *call) {
 	_ = f.writing.take(context.Background()) // whoever writes ends, at the latest with the program
 	defer f.writing.give()
 	_, _ = conn.Write(h.append(nil))
+	if c == nil {
+		_ = conn.CloseWrite() // for programs that know the end of a connection only
+	}
 }
 
 func (f *framesTalk) close() {

@@ -31,13 +31,13 @@ type logs struct {
 	alone   *call              // the one of them; nil where there is none, or several
 	stray   int                // calls that were given up and are not answered yet
 	between record             // serial: printed since the last call, and the next one's
-	buf     []byte
 }
 
 // printer is the reading end of one of the program's streams.
 type printer struct {
 	file *os.File
 	raw  syscall.RawConn
+	buf  []byte
 }
 
 // record is what one call has printed.
@@ -55,7 +55,7 @@ const (
 )
 
 func newLogs(p *Program, cfg *Config) *logs {
-	l := &logs{limit: p.Log, serial: p.Concurrency == 1, loose: cfg.Loose, loading: true, calls: map[*call]struct{}{}, buf: make([]byte, readSize)}
+	l := &logs{limit: p.Log, serial: p.Concurrency == 1, loose: cfg.Loose, loading: true, calls: map[*call]struct{}{}}
 	if l.loose == nil {
 		l.loose = func(Stream, []byte) {}
 	}
@@ -71,6 +71,7 @@ func (l *logs) pipe(s Stream) (*os.File, error) {
 	}
 	end := theirs(w)
 	p := &l.streams[s-1]
+	p.buf = make([]byte, readSize)
 	if p.file, err = ours(r); err == nil {
 		p.raw, err = p.file.SyscallConn()
 	}
@@ -118,8 +119,9 @@ func (l *logs) read(s Stream) {
 
 // take reads a stream until there is nothing at the moment, its end, or maxTake.
 func (l *logs) take(s Stream, fd int) (more, ended bool) {
+	buf := l.streams[s-1].buf
 	for taken := 0; taken < maxTake; {
-		n, err := syscall.Read(fd, l.buf)
+		n, err := syscall.Read(fd, buf)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 			continue
@@ -128,7 +130,7 @@ func (l *logs) take(s Stream, fd int) (more, ended bool) {
 		case err != nil || n == 0:
 			return false, true
 		}
-		l.printed(s, l.buf[:n])
+		l.printed(s, buf[:n])
 		taken += n
 	}
 	return true, false
@@ -136,10 +138,13 @@ func (l *logs) take(s Stream, fd int) (more, ended bool) {
 
 // drain takes what is in the pipes now. mu is held.
 func (l *logs) drain() {
-	for i := range l.streams {
-		if p := &l.streams[i]; p.raw != nil {
-			_ = p.raw.Control(func(fd uintptr) { l.take(Stream(i+1), int(fd)) })
-		}
+	l.drainOne(Stdout)
+	l.drainOne(Stderr)
+}
+
+func (l *logs) drainOne(s Stream) {
+	if p := &l.streams[s-1]; p.raw != nil {
+		_ = p.raw.Control(func(fd uintptr) { l.take(s, int(fd)) })
 	}
 }
 
@@ -185,6 +190,7 @@ func (l *logs) beforeReady(s Stream, b []byte) (after []byte) {
 	if s == Stdout && l.marker != nil {
 		joined := append(l.start, b...)
 		if i := bytes.Index(joined, l.marker); i >= 0 {
+			l.drainOne(Stderr) // this too was printed while loading
 			l.loading, l.skip, l.start = false, true, nil
 			end = max(i+len(l.marker)-(len(joined)-len(b)), 0)
 			defer l.seen()

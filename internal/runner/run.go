@@ -102,6 +102,13 @@ func (r *Runner) find(number uint64) *call {
 	return r.calls[number]
 }
 
+// wanted tells whether somebody still waits for a call.
+func (r *Runner) wanted(c *call) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !c.given
+}
+
 // answered ends a call.
 func (r *Runner) answered(c *call, v stoa.Value, err error) {
 	r.mu.Lock()

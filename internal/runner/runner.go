@@ -109,7 +109,8 @@ type Call struct {
 	Input   stoa.Value    // read until Run returns, and not after
 	// OnChunk is given each part of the answer before its last as it comes, which
 	// is then the result's Value. nil: the Value is the whole. It is called from
-	// where answers are read for all calls, so it must not block.
+	// where answers are read for all calls, so it must not block; of a call that
+	// is given up, one part may still come while Run returns.
 	OnChunk func([]byte)
 }
 

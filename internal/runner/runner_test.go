@@ -25,6 +25,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv(runnertest.EchoEnv) != "" {
 		runnertest.Echo(os.Getenv)
 	}
+	if pieces := os.Getenv(rawEnv); pieces != "" {
+		if err := sendRaw(pieces, os.Getenv("STOA_SOCKET")); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if size, err := strconv.Atoi(os.Getenv(bareEnv)); err == nil {
 		var in io.Reader = os.Stdin
 		var out io.Writer = os.Stdout

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/stoa-project/stoa"
@@ -30,6 +31,7 @@ type codeReplica struct {
 	closeDoors func()
 	places     []string // where each layer is inside, and on the host
 	relocated  bool     // there is no sandbox: a program's paths are those of the host
+	dying      atomic.Bool
 	ended      chan struct{}
 	reason     error // set before ended is closed
 
@@ -39,6 +41,7 @@ type codeReplica struct {
 
 var (
 	_ fleet.Replica = (*codeReplica)(nil)
+	_ fleet.Mortal  = (*codeReplica)(nil)
 	_ worker.Engine = (*codeReplica)(nil)
 )
 
@@ -127,10 +130,15 @@ func (r *codeReplica) exact(err error) error {
 		err = r.outOfMemory(usage)
 	}
 	if e.Type == runner.SystemExit {
+		r.dying.Store(true)
 		r.process.Kill()
 	}
 	return err
 }
+
+// Dying tells that the program has ended, and the replica with it; see
+// fleet.Mortal.
+func (r *codeReplica) Dying() bool { return r.dying.Load() }
 
 func (r *codeReplica) outOfMemory(u sandbox.Usage) error {
 	figure := ""

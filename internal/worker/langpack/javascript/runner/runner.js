@@ -19,6 +19,7 @@ const NONE = Buffer.alloc(0);
 
 const concurrency = Number(process.env.STOA_CONCURRENCY) || 1;
 const running = new Map(); // number to Call
+let flushing = 0; // answers that wait for what was printed before them
 let stopping = false;
 
 // ---- frames
@@ -71,7 +72,7 @@ function frame(kind, content, number, head, data) {
     running.get(number)?.abort();
   } else if (kind === STOP) {
     stopping = true;
-    if (running.size === 0) process.exit(0);
+    if (running.size === 0 && flushing === 0) process.exit(0);
   } else {
     console.error("stoa: a frame of type " + kind);
     process.exit(1);
@@ -161,8 +162,18 @@ async function stream(call, parts) {
 
 function finish(call, kind, content, data, head) {
   if (!running.delete(call.number)) return;
-  send(kind, call.number, content, data, head);
-  if (stopping && running.size === 0) socket.end(() => process.exit(0));
+  // What was printed may still wait in this process, where a pipe is full: it goes
+  // before the answer, and belongs to this call.
+  const full = [process.stdout, process.stderr].filter((stream) => stream.writableLength > 0);
+  let left = full.length + 1;
+  flushing++;
+  const sent = () => {
+    if (--left > 0) return;
+    send(kind, call.number, content, data, head);
+    if (--flushing === 0 && stopping && running.size === 0) socket.end(() => process.exit(0));
+  };
+  for (const stream of full) stream.write("", sent);
+  sent();
 }
 
 // What apply gets beside its input: the callback of Algorithmia's form, which
