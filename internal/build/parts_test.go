@@ -115,7 +115,7 @@ func TestParseHosts(t *testing.T) {
 		{"https://a.example|https://b.example:8443/x,off", []string{"a.example:443", "b.example:8443"}},
 		{"http://user:pw@Mirror.Corp/simple/", []string{"mirror.corp:80"}},
 		{"sum.golang.org", []string{"sum.golang.org"}},
-		{"registry.example:4873\nregistry.example:4873", []string{"registry.example:4873"}},
+		{"registry.example:4873 x\nregistry.example:4873", []string{"registry.example:4873", "x"}},
 		{"'https://a.example' \"http://[::1]:8080/\"", []string{"a.example:443", "[::1]:8080"}},
 		{"/opt/wheels file:///opt/wheels ./x --flag git+ssh://x.example *.example key=value", nil},
 		{"direct off none", nil},
