@@ -216,7 +216,7 @@ func TestQuota(t *testing.T) {
 		entries int
 		want    string
 	}{
-		{150_000, 10, ""}, {90_000, 10, "more than"}, {150_000, 5, "more than 5 files"},
+		{150_000, 10, ""}, {90_000, 10, "more than"}, {150_000, 4, "more than 4 files"},
 	} {
 		err := quota{what: "its folders", dirs: []string{dir}, bytes: c.bytes, entries: c.entries}.check(t.Context())
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
