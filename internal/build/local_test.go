@@ -56,6 +56,12 @@ func open(t *testing.T, mode sandbox.Mode, cfg build.Config) *bench {
 		if left, err := os.ReadDir(cfg.Dir); err != nil || len(left) > 0 {
 			t.Errorf("a build left %v, %v", left, err)
 		}
+		filepath.WalkDir(cfg.Cache, func(path string, d fs.DirEntry, err error) error { // t.TempDir cannot remove what may not be written to
+			if err == nil && d.IsDir() {
+				os.Chmod(path, 0o700)
+			}
+			return nil
+		})
 	})
 	return &bench{l, t, cfg}
 }
@@ -351,6 +357,9 @@ func TestLimitsInTheSandbox(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b.t = t
+			if c.name == "memory in /tmp" && os.Geteuid() != 0 {
+				t.Skip("SKIPPED: without root there may be no cgroup, and who only watches memory does not see that of /tmp")
+			}
 			if got := b.fails(job(t, build.Recipe{Build: c.script}, nil)); !strings.Contains(got, c.want) {
 				t.Errorf("%q, want %q", got, c.want)
 			}
