@@ -59,16 +59,23 @@ func Find(h Host, path, name string) (*Parent, error) {
 		if !ok {
 			m, ok = mounts[""] // version 2 has no controllers in its mount's options
 			if !ok || !has(filepath.Join(m.point, "cgroup.controllers"), c) {
-				p.problem = stoa.Errorf(stoa.Unavailable, "the system has no cgroup controller %q", c)
+				p.missing(stoa.Errorf(stoa.Unavailable, "the system has no cgroup controller %q", c))
 				continue
 			}
 			m.v2 = true
 		}
 		if err := p.choose(c, m, own, path); err != nil {
-			p.problem = err
+			p.missing(err)
 		}
 	}
 	return p, nil
+}
+
+// missing keeps the first problem, which is that of memory where there are several.
+func (p *Parent) missing(err error) {
+	if p.problem == nil {
+		p.problem = err
+	}
 }
 
 // hierarchy is a mounted cgroup file system.

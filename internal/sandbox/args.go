@@ -34,6 +34,9 @@ func systemArgs() []string {
 			args = append(args, "--ro-bind", path, path)
 		}
 	}
+	// Libraries that divide their work look there for how many processors there are.
+	const processors = "/sys/devices/system/cpu"
+	args = append(args, "--ro-bind-try", processors, processors)
 	args = append(args, "--proc", "/proc", "--dir", "/dev")
 	for _, d := range devices {
 		args = append(args, "--dev-bind", "/dev/"+d, "/dev/"+d)

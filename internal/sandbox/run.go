@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"reflect"
 	"sync"
 )
 
@@ -44,7 +45,9 @@ func (s *Sandbox) Run(ctx context.Context, spec Spec, in io.Reader, stdout, stde
 	if err == nil && stdout != nil {
 		spec.Stdout, err = pipe(func(r *os.File) { _, _ = io.Copy(stdout, r) }, false)
 	}
-	if err == nil && stderr != nil {
+	if err == nil && stdout != nil && same(stdout, stderr) {
+		spec.Stderr = spec.Stdout // one writer, and one order
+	} else if err == nil && stderr != nil {
 		spec.Stderr, err = pipe(func(r *os.File) { _, _ = io.Copy(stderr, r) }, false)
 	}
 	var p *Process
@@ -70,4 +73,10 @@ func (s *Sandbox) Run(ctx context.Context, spec Spec, in io.Reader, stdout, stde
 		err = ctx.Err()
 	}
 	return p.Usage(), err
+}
+
+// same tells whether two writers are one; those of a type that cannot be compared
+// are not.
+func same(a, b io.Writer) bool {
+	return a != nil && b != nil && reflect.TypeOf(a).Comparable() && reflect.TypeOf(b).Comparable() && a == b
 }

@@ -61,7 +61,7 @@ func TestWhatIsSeenInside(t *testing.T) {
 	for _, c := range []struct{ script, want string }{
 		{"id -u; id -g; id -un", "1000\n1000\nalgorithm\n"},
 		{"hostname", "test\n"},
-		{"ls /", "bin\ndev\netc\nlib\nlib64\nproc\nrun\nsbin\ntmp\nusr\nvar\n"},
+		{"ls /", "bin\ndev\netc\nlib\nlib64\nproc\nrun\nsbin\nsys\ntmp\nusr\nvar\n"},
 		{"env | sort", "PWD=/\nX=a b\n"},
 		{"ls /proc/self/fd | tr '\\n' ' '", "0 1 2 3 "},
 		{"grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status", "CapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n"},

@@ -128,6 +128,8 @@ func pausedChild() (int, error) {
 		return 0, errno
 	}
 	if pid == 0 {
+		// It must not outlive us, whatever ends us.
+		_, _, _ = syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0)
 		for {
 			_, _, _ = syscall.RawSyscall(unix.SYS_PPOLL, 0, 0, 0)
 		}

@@ -24,8 +24,9 @@ import (
 // The second run of this test binary, as an ordinary user, is told where its
 // tools are: it could not build them.
 const (
-	initVar  = "STOA_BREAKOUT_INIT"
-	probeVar = "STOA_BREAKOUT_PROBE"
+	initVar   = "STOA_BREAKOUT_INIT"
+	probeVar  = "STOA_BREAKOUT_PROBE"
+	cgroupVar = "STOA_BREAKOUT_CGROUP" // one that is the user's
 )
 
 // nobody is the ordinary user.
@@ -50,7 +51,7 @@ func newGround(t *testing.T) *ground {
 	if initPath == "" {
 		initPath, probe = shimtest.Build(t), buildProbe(t, t.TempDir())
 	}
-	box, err := sandbox.New(sandbox.Config{Dir: t.TempDir(), Init: initPath})
+	box, err := sandbox.New(sandbox.Config{Dir: t.TempDir(), Init: initPath, Cgroup: os.Getenv(cgroupVar)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,10 +127,32 @@ func (g *ground) outside(t *testing.T, command ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// TestAsAnOrdinaryUser makes all attempts once more as a user without rights:
-// then the sandbox is the user's own, and memory is watched where no cgroup has
-// been given to that user.
-func TestAsAnOrdinaryUser(t *testing.T) {
+// TestAsAnOrdinaryUser makes all attempts once more as a user without rights and
+// without a cgroup: the user outside is the server's own, and memory is watched.
+func TestAsAnOrdinaryUser(t *testing.T) { asNobody(t, "") }
+
+// TestAsAnOrdinaryUserWithACgroup is the same with limits by a group that root
+// has given to that user.
+func TestAsAnOrdinaryUserWithACgroup(t *testing.T) {
+	const name = "stoa-breakout-test"
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: the tests run as an ordinary user already")
+	}
+	for _, controller := range []string{"memory", "cpu", "pids"} {
+		dir := filepath.Join("/sys/fs/cgroup", controller, name)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Skipf("SKIPPED: no cgroup of version 1 can be given to a user here: %v", err)
+		}
+		t.Cleanup(func() { must(t, os.Remove(dir)) })
+		for _, path := range []string{dir, filepath.Join(dir, "cgroup.procs")} {
+			must(t, os.Chown(path, nobody, nobody))
+		}
+	}
+	asNobody(t, name)
+}
+
+func asNobody(t *testing.T, cgroup string) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: the tests run as an ordinary user already")
 	}
@@ -151,7 +174,7 @@ func TestAsAnOrdinaryUser(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), files["test"], "-test.v", "-test.timeout=120s")
 	cmd.Dir = home
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "TMPDIR=" + home, initVar + "=" + files["init"], probeVar + "=" + files["probe"]}
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "TMPDIR=" + home, initVar + "=" + files["init"], probeVar + "=" + files["probe"], cgroupVar + "=" + cgroup}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	out, err := cmd.CombinedOutput()
 	passed := strings.Count(string(out), "--- PASS: Test")
@@ -239,7 +262,8 @@ func TestProcAndSys(t *testing.T) {
 		attempts = append(attempts, attempt{name: f, command: []string{"put", f, "0"}, want: no})
 	}
 	attempts = append(attempts,
-		attempt{"list /sys", words("list /sys"), words("ENOENT"), words("list /sys"), ""},
+		attempt{"the host's devices", words("list /sys/class"), words("ENOENT"), words("list /sys/class"), ""},
+		attempt{"turn a processor off", words("put /sys/devices/system/cpu/cpu1/online 0"), no, nil, ""},
 		attempt{"the kernel's memory", words("read /proc/kcore"), words("EACCES EPERM ENOENT"), nil, ""},
 	)
 	g.try(t, attempts)
