@@ -9,6 +9,7 @@ that is not compared with its source, which has no times in it.
 import os
 import py_compile
 import sys
+import warnings
 
 
 def place(folder, path, error):
@@ -20,6 +21,8 @@ def place(folder, path, error):
 
 def main(folder, entry=None):
     failed = False
+    if entry is None:  # what warns in the packages of others is no author's concern
+        warnings.simplefilter("ignore")
     for base, folders, files in os.walk(folder):
         folders.sort()
         for name in sorted(files):
