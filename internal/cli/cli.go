@@ -1,5 +1,5 @@
 // Package cli is the command line. Most commands speak to a server through
-// package client; inspect, preview, import, init and doctor work on this machine, and
+// package client; inspect, preview, import, init, runner-test and doctor work on this machine, and
 // serve and worker run the system itself. A command reads the world only
 // through Env, and what the rooms beneath do for it only through Deps, so that
 // every command can be tested as it is used.
@@ -108,7 +108,7 @@ STOA_SERVER and STOA_KEY, else of the profile that "stoa login" wrote, else
 	root.AddCommand(
 		a.serveCommand(), a.workerCommand(), a.initCommand(), a.pushCommand(), a.callCommand(), a.lsCommand(), a.showCommand(),
 		a.versionsCommand(), a.rmCommand(), a.inspectCommand(), a.previewCommand(), a.importCommand(), a.keysCommand(), a.loginCommand(), a.linkCommand(),
-		a.logsCommand(), a.secretsCommand(), a.doctorCommand(), a.versionCommand(), a.upCommand(), a.downCommand(),
+		a.logsCommand(), a.secretsCommand(), a.runnerTestCommand(), a.doctorCommand(), a.versionCommand(), a.upCommand(), a.downCommand(),
 	)
 	return root
 }

@@ -118,7 +118,7 @@ func TestDemoManifests(t *testing.T) {
 	t.Parallel()
 	s := schema(t)
 	found, err := filepath.Glob(filepath.Join("..", "..", "demo", "*", manifest.FileName))
-	if err != nil || len(found) != 3 {
+	if err != nil || len(found) != 4 {
 		t.Fatalf("found %v, %v", found, err)
 	}
 	for _, name := range found {

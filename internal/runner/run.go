@@ -92,7 +92,7 @@ func (r *Runner) begin(ctx context.Context, c *call) error {
 
 // gone is the error of a call that the program was never told of.
 func (r *Runner) gone() error {
-	return stoa.Errorf(stoa.NotFound, "the program runs no more: it %v", r.Err())
+	return stoa.Errorf(stoa.NotFound, "the program runs no more: %v", r.Err())
 }
 
 // find gives the call of a number; nil where there is none under way.
@@ -225,6 +225,12 @@ func (r *Runner) lost(what string) {
 	select {
 	case <-r.process.exited:
 	case <-t.C:
+		r.mu.Lock()
+		stopping := r.stopping
+		r.mu.Unlock()
+		if stopping { // whoever stops it has a limit of his own
+			return
+		}
 		r.fail(&stoa.Error{Kind: stoa.Failed, Type: ProtocolError, Msg: "the program closed its " + what + ", and did not end"})
 	}
 }
@@ -273,6 +279,9 @@ func (r *Runner) Err() error {
 // Close asks the program to end, and kills it after StopTime or when ctx ends.
 // Calls under way are not waited for.
 func (r *Runner) Close(ctx context.Context) {
+	r.mu.Lock()
+	r.stopping = true
+	r.mu.Unlock()
 	go r.talk.stop(nil)
 	t := time.NewTimer(StopTime)
 	defer t.Stop()

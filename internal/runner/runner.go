@@ -131,14 +131,15 @@ type Runner struct {
 	loaded  chan error    // what came of loading, once
 	done    chan struct{}
 
-	mu      sync.Mutex
-	loading bool
-	doomed  bool             // condemned
-	reason  *stoa.Error      // why we ended it; nil where it ended by itself
-	last    uint64           // number of the last call
-	calls   map[uint64]*call // sent, and not answered
-	live    int              // of which were not given up
-	err     error            // how the program ended
+	mu       sync.Mutex
+	loading  bool
+	doomed   bool             // condemned
+	stopping bool             // Close was called
+	reason   *stoa.Error      // why we ended it; nil where it ended by itself
+	last     uint64           // number of the last call
+	calls    map[uint64]*call // sent, and not answered
+	live     int              // of which were not given up
+	err      error            // how the program ended
 }
 
 // talker is a protocol: what differs between the two.

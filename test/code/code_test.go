@@ -3,10 +3,13 @@
 package code
 
 import (
+	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stoa-project/stoa"
@@ -16,13 +19,57 @@ import (
 	"github.com/stoa-project/stoa/internal/worker/langpack"
 )
 
-func TestMain(m *testing.M) { os.Exit(servetest.Main(m)) }
+func TestMain(m *testing.M) {
+	status := servetest.Main(m)
+	for _, f := range slices.Backward(common.cleanups) {
+		f()
+	}
+	os.Exit(status)
+}
 
 // server starts a server whose workers, builds and code run in the sandbox.
 func server(t *testing.T, change func(*serve.Config)) *servetest.System {
 	t.Helper()
 	servetest.Sandboxed(t)
 	return servetest.Start(t, t.TempDir(), change)
+}
+
+// shared gives a server that all tests share which change nothing of it: what a
+// build leaves for the next one is left for them, too, and Go's library is
+// compiled once.
+func shared(t *testing.T) *servetest.System {
+	t.Helper()
+	servetest.Sandboxed(t)
+	common.once.Do(func() {
+		common.TB = t
+		common.system = servetest.Start(&common, common.TempDir(), nil)
+	})
+	if common.system == nil {
+		t.Fatal("the server that tests share did not start")
+	}
+	return common.system
+}
+
+// lasting is a test that ends with the whole program.
+type lasting struct {
+	testing.TB
+	once     sync.Once
+	system   *servetest.System
+	cleanups []func()
+}
+
+var common lasting
+
+func (l *lasting) Cleanup(f func())         { l.cleanups = append(l.cleanups, f) }
+func (l *lasting) Context() context.Context { return context.Background() }
+
+func (l *lasting) TempDir() string {
+	dir, err := os.MkdirTemp("", "stoa-code-")
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // bundle gives a folder of code as the command line sends it.
@@ -60,7 +107,7 @@ func push(t *testing.T, s *servetest.System, r client.PushRequest) *client.Publi
 }
 
 func TestTemplates(t *testing.T) {
-	s := server(t, nil)
+	s := shared(t)
 	for _, l := range langpack.All() {
 		t.Run(l.Name(), func(t *testing.T) {
 			dir := t.TempDir()

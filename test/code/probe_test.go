@@ -71,7 +71,7 @@ func pushProbe(t *testing.T, s *servetest.System, l *langpack.Language, ref stri
 // TestEveryLanguage holds each language's probe to what the platform promises of
 // any code.
 func TestEveryLanguage(t *testing.T) {
-	s := server(t, nil)
+	s := shared(t)
 	for _, l := range langpack.All() {
 		t.Run(l.Name(), func(t *testing.T) {
 			ref := "admin/probe_" + l.Name()

@@ -2,6 +2,7 @@ package runnertest
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -31,24 +32,39 @@ const (
 	PrintedErr = "stoa:err"
 	FloodSize  = 10 << 20
 	BigSize    = 1 << 20
-	SleepTime  = time.Second
+	SleepTime  = 500 * time.Millisecond
 	ExitCode   = 3
 )
 
-// EchoEnv is the environment in which a test binary is the program to be tested:
-// EchoEnv + "=1". Other values make it misbehave; see Echo.
+// EchoEnv is the variable that makes a test binary the program to be tested. Its
+// value says in what manner.
 const EchoEnv = "STOA_TEST_ECHO"
+
+// The manners of an echo program: one that passes, and some in which it misses
+// the protocol.
+const (
+	Good    = "1"
+	Silent  = "silent"  // prints nothing
+	Mangles = "mangles" // gives back ASCII only
+	Deaf    = "deaf"    // does not stop
+	Dies    = "dies"    // of an error
+	Slow    = "slow"    // is not ready in a time that is none
+)
 
 // Echo is a program to be tested, in the protocol that its environment names. It
 // is written against docs/runner-protocol.md and shares no code with package
 // runner. It ends the process.
 func Echo(getenv func(string) string) {
 	status := 0
+	e := &echo{manner: getenv(EchoEnv)}
 	var err error
 	if getenv("STOA_PROTOCOL") == "frames" {
-		err = echoFrames(getenv("STOA_SOCKET"))
+		err = e.frames(getenv("STOA_SOCKET"))
 	} else {
-		err = echoPipe(getenv("STOA_FIFO"))
+		err = e.pipe(getenv("STOA_FIFO"))
+	}
+	if e.manner == Deaf {
+		select {}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -56,6 +72,8 @@ func Echo(getenv func(string) string) {
 	}
 	os.Exit(status) //nolint:forbidigo // this is the whole of a program
 }
+
+type echo struct{ manner string }
 
 type input struct {
 	content byte
@@ -65,12 +83,19 @@ type input struct {
 var errAsked = errors.New(AskError)
 
 // apply is the algorithm.
-func apply(in input) (input, error) {
+func (e *echo) apply(in input) (input, error) {
 	if in.content != contentText {
 		return in, nil
 	}
-	switch string(in.data) {
+	ask := string(in.data)
+	if e.manner == Silent && (ask == AskPrint || ask == AskFlood) {
+		return in, nil
+	}
+	switch ask {
 	case AskError:
+		if e.manner == Dies {
+			os.Exit(1) //nolint:forbidigo // as it was asked
+		}
 		return in, errAsked
 	case AskPrint:
 		fmt.Fprintln(os.Stdout, PrintedOut)
@@ -88,11 +113,15 @@ func apply(in input) (input, error) {
 		<-time.After(SleepTime)
 	case AskExit:
 		os.Exit(ExitCode) //nolint:forbidigo // as it was asked
+	default:
+		if e.manner == Mangles {
+			in.data = bytes.Map(func(r rune) rune { return min(r, 127) }, in.data)
+		}
 	}
 	return in, nil
 }
 
-func echoPipe(fifo string) error {
+func (e *echo) pipe(fifo string) error {
 	if fifo == "" {
 		fifo = "/tmp/algoout"
 	}
@@ -106,7 +135,7 @@ func echoPipe(fifo string) error {
 		if err != nil {
 			return err
 		}
-		if err := answerLine(fifo, line); err != nil {
+		if err := e.answerLine(fifo, line); err != nil {
 			return err
 		}
 	}
@@ -117,7 +146,7 @@ type pipeRequest struct {
 	Data        json.RawMessage `json:"data"`
 }
 
-func answerLine(fifo string, line []byte) error {
+func (e *echo) answerLine(fifo string, line []byte) error {
 	var req pipeRequest
 	if err := json.Unmarshal(line, &req); err != nil {
 		return err
@@ -131,7 +160,7 @@ func answerLine(fifo string, line []byte) error {
 		in = input{contentText, []byte(s)}
 	}
 	var message any
-	out, err := apply(in)
+	out, err := e.apply(in)
 	switch {
 	case err != nil:
 		message = map[string]any{"error": map[string]string{"message": err.Error(), "error_type": "EchoError", "stacktrace": "in echo"}}
@@ -160,7 +189,7 @@ const (
 	contentText                         byte = 1
 )
 
-func echoFrames(socket string) error {
+func (e *echo) frames(socket string) error {
 	conn, err := net.Dial("unix", socket)
 	if err != nil {
 		return err
@@ -186,9 +215,9 @@ func echoFrames(socket string) error {
 		case frameCall:
 			data := body[binary.LittleEndian.Uint16(h[6:]):]
 			if string(data[:min(len(data), 5)]) == "stoa:" {
-				calls.Go(func() { out.answer(number, input{h[5], data}) })
+				calls.Go(func() { out.answer(e, number, input{h[5], data}) })
 			} else {
-				out.answer(number, input{h[5], data})
+				out.answer(e, number, input{h[5], data})
 			}
 		case frameCancel: // the answer is sent nevertheless
 		case frameStop:
@@ -205,8 +234,8 @@ type frameWriter struct {
 	buf  []byte
 }
 
-func (w *frameWriter) answer(number uint64, in input) {
-	out, err := apply(in)
+func (w *frameWriter) answer(e *echo, number uint64, in input) {
+	out, err := e.apply(in)
 	if err != nil {
 		_ = w.write(frameError, 0, number, `{"message":"`+err.Error()+`","error_type":"EchoError","stacktrace":"in echo"}`, nil)
 		return
