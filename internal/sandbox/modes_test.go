@@ -150,20 +150,3 @@ func TestSweepEndsWhatNobodyKnows(t *testing.T) {
 	default:
 	}
 }
-
-// TestStrictRefusesWhatIsWatched can see it only where there is no cgroup, so it
-// is one of those that the break-out suite's ordinary user has in mind.
-func TestStrictRefusesWhatIsWatched(t *testing.T) {
-	s := need(t, sandbox.Config{})
-	watched := false
-	for _, p := range s.Report() {
-		watched = watched || p.State == sandbox.Watched
-	}
-	strict, err := sandbox.New(sandbox.Config{Mode: sandbox.Strict, Dir: t.TempDir(), Init: initPath()})
-	if err == nil {
-		strict.Close()
-	}
-	if watched != (err != nil) || watched && !strings.Contains(err.Error(), "strict refuses") {
-		t.Errorf("memory is watched: %v; strict: %v", watched, err)
-	}
-}
