@@ -165,7 +165,7 @@ func give(uid int) error {
 // bubblewrap, and to have each of them do the same first takes milliseconds where
 // the machine is busy.
 func become(uid int) error {
-	id := uintptr(uid) //nolint:gosec // positive
+	id := uintptr(uid)
 	for _, c := range [][4]uintptr{{unix.SYS_SETGROUPS, 0, 0, 0}, {unix.SYS_SETRESGID, id, id, id}, {unix.SYS_SETRESUID, id, id, id}} {
 		if _, _, errno := unix.RawSyscall(c[0], c[1], c[2], c[3]); errno != 0 {
 			return errno
