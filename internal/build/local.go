@@ -93,9 +93,9 @@ func (l Limits) filled() Limits {
 	return l
 }
 
-// layer gives the bounds of a layer.
+// layer gives the bounds of a layer: no more than who unpacks it takes.
 func (l Limits) layer() layer.Limits {
-	return layer.Limits{Entries: l.Entries, Bytes: l.Disk, File: l.File}
+	return layer.Limits{Entries: min(l.Entries, layer.DefaultEntries), Bytes: min(l.Disk, layer.DefaultBytes), File: min(l.File, layer.DefaultFile)}
 }
 
 // Local builds on this machine.

@@ -2,6 +2,7 @@ package build_test
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -113,10 +114,7 @@ func TestRealPackages(t *testing.T) {
 			if !strings.Contains(strings.Join(first.Report.Hosts, " "), c.host) {
 				t.Errorf("it spoke to %v, not to %s", first.Report.Hosts, c.host)
 			}
-			files := map[string]string{}
-			for k, v := range c.files {
-				files[k] = v
-			}
+			files := maps.Clone(c.files)
 			files[c.code] = c.changed
 			j = realJob(t, c.language, files)
 			second := b.build(j)

@@ -2,6 +2,7 @@ package build
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -21,7 +22,7 @@ import (
 // owner's build ever sees it.
 //
 //	DIR/HASH       the folder; HASH is of owner and language, which may be any text
-//	DIR/HASH.old   one on its way out
+//	DIR/….old      one on its way out
 type scratch struct {
 	dir   string
 	bytes int64 // of one folder: a larger one is emptied
@@ -102,7 +103,7 @@ const maxScratchEntries = 500_000
 // retire takes a folder's name away, so that the next build begins with an empty
 // one; "" where that was not to be had, and the next build's end tries again.
 func (s *scratch) retire(name string) string {
-	old := filepath.Join(s.dir, name+oldFolder)
+	old := filepath.Join(s.dir, name+"-"+rand.Text()+oldFolder)
 	if os.Rename(filepath.Join(s.dir, name), old) != nil {
 		return ""
 	}

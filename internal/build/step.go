@@ -114,28 +114,30 @@ func (b *job) execute(ctx context.Context, s step) (why string, err error) {
 func (b *job) await(ctx context.Context, p *sandbox.Process) (why string, err error) {
 	inner, cancel := context.WithTimeout(ctx, b.cfg.Limits.Time)
 	defer cancel()
+	measure := b.measure(p.PID())
 	over := make(chan error, 1)
-	go func() { over <- watch(inner, b.quotas()) }()
+	go func() { over <- watch(inner, measure) }()
 	var full error
 	select {
 	case <-p.Done():
+		timedOut := inner.Err() != nil
+		cancel()
+		if full = <-over; full == nil && !timedOut {
+			full = measure(ctx) // once more: a step may have been quick
+		}
 	case full = <-over:
-		over <- full // for below
 	}
-	timedOut := inner.Err() != nil
+	timedOut := full == nil && inner.Err() == context.DeadlineExceeded
 	p.Kill()
 	werr := p.Wait()
-	cancel()
-	full = <-over
-	if full == nil {
-		full = b.checkAll(ctx)
-	}
 	var exit *sandbox.ExitError
 	switch {
 	case ctx.Err() != nil:
 		return "", stoa.AsError(ctx.Err())
 	case full != nil && stoa.KindOf(full) == stoa.Invalid:
 		return stoa.AsError(full).Msg, nil
+	case full != nil:
+		return "", full
 	case timedOut:
 		return fmt.Sprintf("it took longer than the %s that a step may take", b.cfg.Limits.Time), nil
 	case errors.As(werr, &exit):
@@ -144,17 +146,9 @@ func (b *job) await(ctx context.Context, p *sandbox.Process) (why string, err er
 	return "", werr
 }
 
-// checkAll measures once more at the end: a step may have been quick.
-func (b *job) checkAll(ctx context.Context) error {
-	for _, q := range b.quotas() {
-		if err := q.check(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *job) quotas() []quota {
+// measure gives a function that says what a step, whose first process has that
+// id, takes too much of.
+func (b *job) measure(first int) func(context.Context) error {
 	l := b.cfg.Limits
 	var dirs []string
 	for _, d := range []string{"src", "locks", "made", "out", "tmp"} {
@@ -162,9 +156,22 @@ func (b *job) quotas() []quota {
 			dirs = append(dirs, b.path(d))
 		}
 	}
-	return []quota{
-		{what: "its folders", dirs: dirs, bytes: l.Disk, entries: l.Entries},
-		{what: "its cache", dirs: []string{b.scratch}, bytes: 2 * l.Cache, entries: 2 * maxScratchEntries}, // above l.Cache it is emptied when the build has ended
+	hide := func(dev uint64) int64 { return hidden(first, dev) }
+	if b.cfg.Sandbox.Mode() == sandbox.None || first == 0 {
+		hide = nil // its process namespace is everybody's
+	}
+	quotas := []quota{
+		{what: "its folders", dirs: dirs, hidden: hide, bytes: l.Disk, entries: l.Entries},
+		// Above l.Cache it is emptied when the build has ended.
+		{what: "its cache", dirs: []string{b.scratch}, bytes: 2 * l.Cache, entries: 2 * maxScratchEntries},
+	}
+	return func(ctx context.Context) error {
+		for _, q := range quotas {
+			if err := q.check(ctx); err != nil {
+				return err
+			}
+		}
+		return enough(b.work)
 	}
 }
 
@@ -196,6 +203,12 @@ func (b *job) spec(s step) sandbox.Spec {
 	for _, e := range []string{"SRC=" + inSource, "DEPS=" + inDeps, "OUT=" + inOut, "CACHE=" + inCache, "LANG_DIR=" + inLang, "TMPDIR=" + inTmp, "PWD=" + inSource} {
 		env = setEnv(env, e)
 	}
+	// What the server itself goes around its proxy for is not to be had that way from
+	// inside.
+	env = slices.DeleteFunc(env, func(e string) bool {
+		name, _, _ := strings.Cut(strings.ToUpper(e), "=")
+		return name == "NO_PROXY" || name == "ALL_PROXY"
+	})
 	if s.network {
 		for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
 			if b.cfg.Sandbox.Mode() != sandbox.None {

@@ -224,7 +224,8 @@ async function load(entry) {
   try {
     module = require(file);
   } catch (error) {
-    if (error.code !== "ERR_REQUIRE_ESM" && error.code !== "ERR_REQUIRE_ASYNC_MODULE") throw error;
+    // A module of the newer form, which require does not take, or takes without hooks.
+    if (!["ERR_REQUIRE_ESM", "ERR_REQUIRE_ASYNC_MODULE", "ERR_MODULE_NOT_FOUND"].includes(error.code)) throw error;
     module = await import(require("url").pathToFileURL(file));
   }
   const owner = [module, module.default].find((m) => typeof m?.apply === "function");
