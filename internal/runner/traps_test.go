@@ -124,7 +124,7 @@ func TestWhatOtherKitsDo(t *testing.T) {
 		},
 		"what is printed before the end is the call's": {
 			p: sh(ready + `read -r line; echo out; echo "Traceback" >&2; exit 9`), out: "out\n", errOut: "Traceback\n",
-			err: stoa.Error{Kind: stoa.Failed, Type: runner.SystemExit, Msg: "exited with code 9"},
+			err: stoa.Error{Kind: stoa.Failed, Type: runner.SystemExit, Msg: "exited with code 9", Stack: "Traceback\n"},
 		},
 		"an answer, and the end": {p: sh(ready + `read -r line; echo '{"result":7}' >"$STOA_FIFO"`), want: "7"},
 		"a signal": {
