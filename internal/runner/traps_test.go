@@ -101,6 +101,12 @@ func TestLoadingHasATime(t *testing.T) {
 		}
 		cancel()
 	}
+	p := sh("echo reading weights; exec cat")
+	p.Load = 200 * time.Millisecond
+	_, err := try(t, p, runner.Config{})
+	if e := stoa.AsError(err); e == nil || e.Type != runner.LoadingError || !strings.Contains(e.Msg, "not ready after") || e.Stack != "reading weights" {
+		t.Errorf("over its own limit: %+v", e)
+	}
 }
 
 // Programs that are unlike ours and must work all the same.

@@ -4,6 +4,9 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -33,16 +36,37 @@ func (r *reaper) start(c *exec.Cmd) error {
 	return nil
 }
 
-// ended says that a command was waited for. What it has left behind is killed
-// where that can be told from others: in a process namespace of our own.
+// ended says that a command was waited for. What it has left behind is killed.
 func (r *reaper) ended(pid int) {
 	r.mu.Lock()
 	delete(r.ours, pid)
-	if len(r.ours) == 0 && os.Getpid() == 1 {
-		_ = syscall.Kill(-1, syscall.SIGKILL) // all but the first process; there may be none
-	}
 	r.mu.Unlock()
 	r.reap()
+}
+
+// sweep kills what nobody of ours has to do with: everything else in a process
+// namespace of our own, and elsewhere our children, which are orphans. Theirs
+// become ours when they end, and we are called again. mu is held.
+func (r *reaper) sweep() {
+	if len(r.ours) > 0 {
+		return
+	}
+	if os.Getpid() == 1 {
+		_ = syscall.Kill(-1, syscall.SIGKILL) // all but the first process; there may be none
+		return
+	}
+	tasks, _ := filepath.Glob("/proc/self/task/*/children") // the pattern is right
+	for _, t := range tasks {
+		b, err := os.ReadFile(t)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for f := range strings.FieldsSeq(string(b)) {
+			if pid, err := strconv.Atoi(f); err == nil {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+			}
+		}
+	}
 }
 
 // groups gives the process groups that our commands lead.
@@ -91,6 +115,7 @@ func (r *reaper) watch() (stop func()) {
 func (r *reaper) reap() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.sweep()
 	for {
 		pid := endedChild()
 		if pid == 0 {
