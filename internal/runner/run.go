@@ -270,13 +270,13 @@ func (r *Runner) wait() {
 		calls = append(calls, c)
 	}
 	r.mu.Unlock()
+	r.logs.ready() // takes what is still in the pipes
+	r.load(loading)
+	close(r.done) // before the calls end: who hears of that may look
 	for _, c := range calls {
 		r.answered(c, stoa.Value{}, cause)
 	}
-	r.logs.ready() // takes what is still in the pipes
-	r.load(loading)
 	r.logs.close()
-	close(r.done)
 }
 
 // Done is closed when the program has ended.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -36,13 +37,21 @@ func (r *reaper) start(c *exec.Cmd) error {
 	return nil
 }
 
-// ended says that a command was waited for. What it has left behind is killed.
+// ended says that a command was waited for. What it has left behind is killed
+// and collected before ended returns, or nearly always: what the kernel does not
+// let go of within sweepTime is left to die.
 func (r *reaper) ended(pid int) {
 	r.mu.Lock()
 	delete(r.ours, pid)
 	r.mu.Unlock()
-	r.reap()
+	start := time.Now()
+	for left := r.reap(); left && time.Since(start) < sweepTime; left = r.reap() {
+		<-time.After(time.Millisecond)
+	}
 }
+
+// sweepTime is for processes that are in a system call which no signal ends.
+const sweepTime = time.Second
 
 // sweep kills what nobody of ours has to do with: everything else in a process
 // namespace of our own, and elsewhere our children, which are orphans. Theirs
@@ -110,29 +119,27 @@ func (r *reaper) watch() (stop func()) {
 	}
 }
 
-// reap collects the orphans that have ended. It stops at one of ours, since the
-// system tells of no other before that is collected; ended then comes back.
-func (r *reaper) reap() {
+// reap collects the orphans that have ended, and tells whether there are others
+// while nobody waits for any. It stops at one of ours, since the system tells of
+// no other before that is collected; ended then comes back.
+func (r *reaper) reap() (left bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	defer r.sweep()
 	for {
-		pid := endedChild()
-		if pid == 0 {
-			return
-		}
-		if _, known := r.ours[pid]; known {
-			return
+		pid, some := endedChild()
+		if _, known := r.ours[pid]; known || pid == 0 {
+			return some && len(r.ours) == 0
 		}
 		if _, err := syscall.Wait4(pid, nil, syscall.WNOHANG, nil); err != nil && err != syscall.EINTR {
-			return
+			return false
 		}
 	}
 }
 
 // endedChild gives the pid of a child that has ended, and leaves it to be waited
-// for; 0 where there is none.
-func endedChild() int {
+// for; 0 where none has. some tells whether there are children at all.
+func endedChild() (pid int, some bool) {
 	var info struct {
 		_   [12]byte // signo, errno, code
 		_   [4 * (unsafe.Sizeof(uintptr(0))/4 - 1)]byte
@@ -143,10 +150,10 @@ func endedChild() int {
 		_, _, e := syscall.Syscall6(syscall.SYS_WAITID, pAll, 0, uintptr(unsafe.Pointer(&info)), wExited|wNoHang|wNoWait, 0, 0)
 		switch e {
 		case 0:
-			return int(info.pid)
+			return int(info.pid), true
 		case syscall.EINTR:
 		default:
-			return 0
+			return 0, false
 		}
 	}
 }
