@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -309,4 +310,40 @@ func sendRaw(pieces, socket string) error {
 	}
 	_, err = io.Copy(io.Discard, in)
 	return err
+}
+
+// Programs come and go; descriptors and goroutines go with them.
+func TestNothingOfOursIsLeft(t *testing.T) {
+	count := func() (int, int) {
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(fds), runtime.NumGoroutine()
+	}
+	begin(t, sh(ready+"cat"), runner.Config{}).Close(t.Context()) // what is opened once is open now
+	fds, goroutines := count()
+	for range 10 {
+		for _, p := range []runner.Program{
+			sh(ready + answerEach), program(runner.Frames), sh("exit 1"), {Command: []string{"no-such-program"}, Protocol: runner.Frames},
+			{Command: []string{"no-such-program"}, Protocol: runner.Pipe}, raw(frame(2, 0, 0, "", "")),
+		} {
+			r, err := try(t, p, runner.Config{})
+			if err != nil {
+				continue
+			}
+			call(t, r, "x")
+			r.Close(t.Context())
+		}
+	}
+	for {
+		f, g := count()
+		if f <= fds && g <= goroutines {
+			return
+		}
+		runtime.Gosched() // the last of them end by themselves
+		if t.Context().Err() != nil {
+			t.Fatalf("%d descriptors where there were %d, %d goroutines where there were %d", f, fds, g, goroutines)
+		}
+	}
 }
