@@ -351,7 +351,7 @@ func TestTime(t *testing.T) {
 }
 
 func TestLimitsInTheSandbox(t *testing.T) {
-	b := open(t, sandbox.On, build.Config{Limits: build.Limits{Memory: 64 << 20, Processes: 100, File: 1 << 20, Disk: 32 << 20, Time: 20 * time.Second}})
+	b := open(t, sandbox.On, build.Config{Limits: build.Limits{Memory: 64 << 20, Processes: 100, File: 1 << 20, Disk: 32 << 20, Time: time.Minute}})
 	for _, c := range []struct{ name, script, want string }{
 		{"memory", `head -c 200000000 /dev/zero | tail > /dev/null`, "it needed more memory than the 64"},
 		{"memory in /tmp", `head -c 900000 /dev/zero > /tmp/0; i=0; while [ $i -lt 200 ]; do cp /tmp/0 /tmp/f$i; i=$((i+1)); done`, "it needed more memory than the 64"},

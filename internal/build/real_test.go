@@ -140,19 +140,27 @@ func TestRealFailuresNameTheLine(t *testing.T) {
 		want     []string
 	}{
 		{
-			"python", map[string]string{"src/hello.py": "import sys\n\ndef apply(input):\n    return )\n"}, "",
+			"python",
+			map[string]string{"src/hello.py": "import sys\n\ndef apply(input):\n    return )\n"},
+			"",
 			[]string{`in its step "build", at src/hello.py:4`},
 		},
 		{
-			"javascript", map[string]string{"src/hello.js": "exports.apply = x => x;\nconst = 3;\n"}, "",
+			"javascript",
+			map[string]string{"src/hello.js": "exports.apply = x => x;\nconst = 3;\n"},
+			"",
 			[]string{`in its step "build", at src/hello.js:2`},
 		},
 		{
-			"python", map[string]string{"src/hello.py": "def apply(input): return 1\n", "requirements.txt": "six==1.16.0\nsix==99.0.0-no\n"}, "pypi.org",
+			"python",
+			map[string]string{"src/hello.py": "def apply(input): return 1\n", "requirements.txt": "six==1.16.0\nsix==99.0.0-no\n"},
+			"pypi.org",
 			[]string{`in its step "dependencies"`, "requirements.txt"},
 		},
 		{
-			"python", map[string]string{"src/hello.py": "def apply(input): return 1\n", "requirements.txt": "no-such-package-of-stoas-tests==1.0\n"}, "pypi.org",
+			"python",
+			map[string]string{"src/hello.py": "def apply(input): return 1\n", "requirements.txt": "no-such-package-of-stoas-tests==1.0\n"},
+			"pypi.org",
 			[]string{`in its step "dependencies"`, "no-such-package-of-stoas-tests"},
 		},
 	} {
