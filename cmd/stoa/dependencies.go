@@ -63,12 +63,10 @@ func runServer(ctx context.Context, o cli.ServeOptions, build string) error {
 	// Ctrl-C ends the workers too; SIGTERM, as a service manager sends it before a
 	// restart, leaves them for the next server.
 	interrupted := notified(ctx, os.Interrupt)
-	s, err := serve.New(ctx, serve.Config{
-		Data: o.Data, Listen: o.Listen, PublicURL: o.PublicURL, Library: o.ONNXRuntime, Build: build,
-		Keyless: o.Keyless, KeylessRate: o.KeylessRate, Forwarded: o.Forwarded,
-		Log:         slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
-		StopWorkers: interrupted,
-	})
+	cfg := config(o, build)
+	cfg.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	cfg.StopWorkers = interrupted
+	s, err := serve.New(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -83,6 +81,16 @@ func runServer(ctx context.Context, o cli.ServeOptions, build string) error {
 	}
 	fmt.Printf("Stoa is at %s\n", s.URL())
 	return s.Run(ctx)
+}
+
+// config gives the server's configuration by the options of a command.
+func config(o cli.ServeOptions, build string) serve.Config {
+	return serve.Config{
+		Data: o.Data, Listen: o.Listen, PublicURL: o.PublicURL, Library: o.ONNXRuntime, Build: build,
+		Keyless: o.Keyless, KeylessRate: o.KeylessRate, Forwarded: o.Forwarded,
+		Sandbox: sandbox.Mode(o.Sandbox), Init: o.Init, Bwrap: o.Bwrap,
+		BuildHosts: o.BuildHosts, CodeHosts: o.CodeHosts, LogKeep: o.KeepLogs,
+	}
 }
 
 func binDir() string {

@@ -57,6 +57,12 @@ type ServeOptions struct {
 	Keyless     []string // what strangers may call; nil is the server's default
 	KeylessRate int      // of their calls, a minute and address; 0 is the server's default
 	Forwarded   bool     // a proxy writes X-Forwarded-For
+	Sandbox     string   // on, strict or none; "" is the server's default
+	Init        string   // stoa-init; "" finds it
+	Bwrap       string   // bubblewrap; "" finds it
+	BuildHosts  []string // that builds may reach; nil is those of the language clients' configuration, and empty none
+	CodeHosts   []string // that running code may reach
+	KeepLogs    time.Duration
 	Verbose     bool
 }
 
@@ -81,9 +87,9 @@ func New(env Env, deps Deps) *cobra.Command {
 	a := &app{env: env, deps: deps}
 	root := &cobra.Command{
 		Use:   "stoa",
-		Short: "Turn trained models into always-on, versioned REST services",
-		Long: `Stoa turns trained models into always-on, versioned REST services on your own
-machines. One program is the server, the worker and this command line.
+		Short: "Turn trained models and code into always-on, versioned REST services",
+		Long: `Stoa turns trained models and code into always-on, versioned REST services on
+your own machines. One program is the server, the worker and this command line.
 
 The server and key of a command are those of --server and --key, else of
 STOA_SERVER and STOA_KEY, else of the profile that "stoa login" wrote, else
