@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/cli"
@@ -25,6 +26,9 @@ func dependencies(version, build string, stdin io.Reader, stdout io.Writer) cli.
 		Build:   build,
 		Serve: func(ctx context.Context, o cli.ServeOptions) error {
 			return runServer(ctx, o, build)
+		},
+		Start: func(ctx context.Context, o cli.ServeOptions) (*cli.Server, error) {
+			return startServer(ctx, o, build)
 		},
 		Worker: func(ctx context.Context, o cli.WorkerOptions) error {
 			_, err := serve.Child(ctx, append([]string{"worker"}, o.Args...), stdin, stdout)
@@ -81,6 +85,29 @@ func runServer(ctx context.Context, o cli.ServeOptions, build string) error {
 	}
 	fmt.Printf("Stoa is at %s\n", s.URL())
 	return s.Run(ctx)
+}
+
+// devDrain is for calls under way when a developer ends his server: he waits.
+const devDrain = time.Second
+
+// startServer starts a server for stoa dev, which ends with all that it started.
+func startServer(ctx context.Context, o cli.ServeOptions, build string) (*cli.Server, error) {
+	level := slog.LevelError
+	switch {
+	case o.Verbose:
+		level = slog.LevelInfo
+	case o.Sandbox != string(sandbox.None): // of which the command has warned
+		level = slog.LevelWarn
+	}
+	cfg := config(o, build)
+	cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	cfg.StopWorkers = func() bool { return true }
+	cfg.DrainTime = devDrain
+	s, err := serve.New(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &cli.Server{URL: s.URL(), Key: s.AdminKey, Run: s.Run}, nil
 }
 
 // config gives the server's configuration by the options of a command.

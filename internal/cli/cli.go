@@ -39,7 +39,9 @@ type Deps struct {
 	Version string // of this build
 	Build   string // tells two builds of the same version apart
 	Serve   func(ctx context.Context, o ServeOptions) error
-	Worker  func(ctx context.Context, o WorkerOptions) error
+	// Start starts a server within this process; its Run must be called then.
+	Start  func(ctx context.Context, o ServeOptions) (*Server, error)
+	Worker func(ctx context.Context, o WorkerOptions) error
 	// Plugs read models, for the commands that need no server.
 	Plugs []importer.Plug
 	// CheckONNX runs an ONNX file on each case and compares its outputs.
@@ -112,7 +114,7 @@ STOA_SERVER and STOA_KEY, else of the profile that "stoa login" wrote, else
 		return &usageError{fmt.Sprintf("%v\nsee %s --help", err, c.CommandPath())}
 	})
 	root.AddCommand(
-		a.serveCommand(), a.workerCommand(), a.initCommand(), a.pushCommand(), a.callCommand(), a.lsCommand(), a.showCommand(),
+		a.serveCommand(), a.workerCommand(), a.initCommand(), a.devCommand(), a.pushCommand(), a.callCommand(), a.lsCommand(), a.showCommand(),
 		a.versionsCommand(), a.rmCommand(), a.inspectCommand(), a.previewCommand(), a.importCommand(), a.keysCommand(), a.loginCommand(), a.linkCommand(),
 		a.logsCommand(), a.secretsCommand(), a.doctorCommand(), a.versionCommand(), a.upCommand(), a.downCommand(),
 	)

@@ -56,7 +56,7 @@ machine says what that protects.`,
 		if _, err := stoa.ParseBump(*bump); err != nil {
 			return usagef("--%s", stoa.AsError(err).Msg)
 		}
-		r, m, err := a.collect(c.Context(), args, *as)
+		r, m, err := a.collect(c.Context(), args, naming{as: *as})
 		if err != nil {
 			return err
 		}
@@ -85,9 +85,16 @@ machine says what that protects.`,
 	return c
 }
 
+// naming says what an algorithm may be called.
+type naming struct {
+	as    string // whatever its manifest says; "" for that
+	name  string // where neither its manifest nor its files say it; "" is a mistake of the command line then
+	quiet bool   // do not show a manifest that was made
+}
+
 // collect gives the bundle that paths name, checked as far as this machine can,
 // and its manifest.
-func (a *app) collect(ctx context.Context, paths []string, as string) (client.PushRequest, *manifest.Manifest, error) {
+func (a *app) collect(ctx context.Context, paths []string, n naming) (client.PushRequest, *manifest.Manifest, error) {
 	src, err := openSource(paths)
 	if err != nil {
 		return client.PushRequest{}, nil, err
@@ -97,7 +104,7 @@ func (a *app) collect(ctx context.Context, paths []string, as string) (client.Pu
 		return client.PushRequest{}, nil, err
 	}
 	if !found {
-		if text, err = a.guessed(ctx, src, paths[0], as); err != nil {
+		if text, err = a.guessed(ctx, src, paths[0], n); err != nil {
 			return client.PushRequest{}, nil, err
 		}
 	}
@@ -109,7 +116,7 @@ func (a *app) collect(ctx context.Context, paths []string, as string) (client.Pu
 	if err != nil {
 		return client.PushRequest{}, nil, err
 	}
-	if m.Name == "" && as == "" {
+	if m.Name == "" && n.as == "" && n.name == "" {
 		return client.PushRequest{}, nil, usagef("%s has no name: add one there, or --as owner/name", name)
 	}
 	files, err := src.filesOf(m)
@@ -124,17 +131,24 @@ func (a *app) collect(ctx context.Context, paths []string, as string) (client.Pu
 }
 
 // guessed makes a manifest where there is none, and shows it.
-func (a *app) guessed(ctx context.Context, src *source, path, as string) (string, error) {
+func (a *app) guessed(ctx context.Context, src *source, path string, n naming) (string, error) {
 	conf, err := src.conf()
 	if err != nil {
 		return "", err
 	}
-	if as == "" && conf == nil {
+	name := strings.TrimPrefix(n.as, "me/")
+	if conf == nil { // it has a name of its own
+		name = firstOf(name, n.name)
+	}
+	if name == "" && conf == nil {
 		return "", usagef("%s has no %s: add --as owner/name to publish the model or code alone, or make one with stoa init", path, manifest.FileName)
 	}
-	text, from, err := a.guess(ctx, src, strings.TrimPrefix(as, "me/"), importer.Options{})
+	text, from, err := a.guess(ctx, src, name, importer.Options{})
 	if err != nil {
 		return "", err
+	}
+	if n.quiet {
+		return text, nil
 	}
 	fmt.Fprintf(a.env.Stderr, "no %s, so this one was made from %s (stoa init would keep it):\n\n%s\n", manifest.FileName, from, text)
 	return text, nil

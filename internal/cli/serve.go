@@ -50,8 +50,7 @@ dependencies from the hosts that pip, npm and go are configured for here, unless
 	c.Flags().StringArrayVar(&o.Keyless, "keyless", nil, "owner/name or owner/* that may be called without a key where it is public; once for each; none for nothing (default demo/*)")
 	c.Flags().IntVar(&o.KeylessRate, "keyless-rate", 30, "calls a minute that each address may make without a key")
 	c.Flags().BoolVar(&o.Forwarded, "forwarded", false, "take callers' addresses from X-Forwarded-For, which a proxy in front writes")
-	c.Flags().StringArrayVar(&o.BuildHosts, "build-host", nil, "host or host:port that builds may fetch from; once for each; none for none (default those of the language clients' own configuration)")
-	c.Flags().StringArrayVar(&o.CodeHosts, "code-host", nil, "host, *.host or host:port that running code may reach where its stoa.yaml asks for it; once for each (default none)")
+	hostFlags(c, &o)
 	c.Flags().DurationVar(&o.KeepLogs, "keep-logs", 7*24*time.Hour, "how long to keep what code prints")
 	sandboxFlags(c, &o)
 	c.Flags().BoolVarP(&o.Verbose, "verbose", "v", false, "log more")
@@ -73,6 +72,12 @@ dependencies from the hosts that pip, npm and go are configured for here, unless
 		return startFailed(a.deps.Serve(c.Context(), o))
 	}
 	return c
+}
+
+// hostFlags adds the flags of what may be reached from sandboxes.
+func hostFlags(c *cobra.Command, o *ServeOptions) {
+	c.Flags().StringArrayVar(&o.BuildHosts, "build-host", nil, "host or host:port that builds may fetch from; once for each; none for none (default those of the language clients' own configuration)")
+	c.Flags().StringArrayVar(&o.CodeHosts, "code-host", nil, "host, *.host or host:port that running code may reach where its stoa.yaml asks for it; once for each (default none)")
 }
 
 // sandboxFlags adds the flags of commands that start a sandbox.

@@ -301,7 +301,7 @@ func ready(ctx context.Context, url string) bool {
 
 // showDemo publishes a demo and calls it with its sample.
 func (a *app) showDemo(ctx context.Context, cl *client.Client, dir, data string) (upAnswer, error) {
-	r, m, err := a.collect(ctx, []string{dir}, "")
+	r, m, err := a.collect(ctx, []string{dir}, naming{})
 	if err != nil {
 		return upAnswer{}, err
 	}
