@@ -156,6 +156,9 @@ func New(cfg Config) (*Local, error) {
 
 const workPrefix = "build-"
 
+// noSandbox is the first line of the log of a build without one.
+const noSandbox = "there is no sandbox (--sandbox=none): this build has the server's own rights and network"
+
 // job is one build under way.
 type job struct {
 	*Local
@@ -175,14 +178,14 @@ type job struct {
 // BuildError is the author's; its message ends with the end of the log. A second
 // build with the same lock files runs no dependency step.
 func (l *Local) Build(ctx context.Context, j Job) (Result, error) {
-	select {
-	case l.room <- struct{}{}:
-		defer func() { <-l.room }()
-	case <-ctx.Done():
-		return Result{}, stoa.AsError(ctx.Err())
+	log := &record{live: j.Log}
+	done, err := l.enter(ctx, log)
+	if err != nil {
+		return Result{}, err
 	}
+	defer done()
 	start := l.cfg.Now()
-	b := &job{Local: l, Job: j, log: &record{live: j.Log}, env: l.environment(j.Recipe)}
+	b := &job{Local: l, Job: j, log: log, env: l.environment(j.Recipe)}
 	if err := b.prepare(); err != nil {
 		return Result{}, err
 	}
@@ -199,10 +202,30 @@ func (l *Local) Build(ctx context.Context, j Job) (Result, error) {
 	return res, nil
 }
 
+// enter waits for a build's turn, and tells its author that it does.
+func (l *Local) enter(ctx context.Context, log *record) (done func(), err error) {
+	done = func() { <-l.room }
+	select {
+	case l.room <- struct{}{}:
+		return done, nil
+	default:
+	}
+	log.say("waiting: other builds are under way")
+	select {
+	case l.room <- struct{}{}:
+		return done, nil
+	case <-ctx.Done():
+		return nil, stoa.AsError(ctx.Err())
+	}
+}
+
 // prepare checks the job and makes its folders.
 func (b *job) prepare() error {
 	if b.Manifest == nil || b.Manifest.Kind != manifest.KindCode {
 		return stoa.Errorf(stoa.Internal, "only code is built")
+	}
+	if b.cfg.Sandbox.Mode() == sandbox.None {
+		b.log.say(noSandbox)
 	}
 	b.report = Report{Language: b.Recipe.Language, Runtime: b.Runtime}
 	for _, p := range b.Recipe.Programs {

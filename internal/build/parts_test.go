@@ -277,11 +277,14 @@ func TestStoreKeepsTheLastUsed(t *testing.T) {
 		}
 	}
 	os.WriteFile(s.path(newFile+"half"), nil, 0o600)
+	os.WriteFile(s.path("orphan.tar"), nil, 0o600)
 	if s, err = newStore(s.dir, 2500, now); err != nil || !get(0) {
 		t.Errorf("after a restart: %v", err)
 	}
-	if _, err := os.Stat(s.path(newFile + "half")); err == nil {
-		t.Error("a half written file stays")
+	for _, name := range []string{newFile + "half", "orphan.tar"} {
+		if _, err := os.Stat(s.path(name)); err == nil {
+			t.Errorf("%s stays", name)
+		}
 	}
 	if err := os.WriteFile(s.path(key(0)+".json"), []byte("{"), 0o600); err != nil || get(0) {
 		t.Errorf("a broken index is taken: %v", err)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/runner"
+	"github.com/stoa-project/stoa/internal/runner/runnertest"
 	"github.com/stoa-project/stoa/internal/worker/langpack"
 )
 
@@ -85,4 +87,32 @@ func works(t *testing.T, l *langpack.Language, source fs.FS) {
 			t.Errorf("%s: %.500s, not %s", input, got, want)
 		}
 	}
+}
+
+// TestConformance: the probes pass what stoa runner-test tries. One thing is as
+// the languages have it: a JSON text comes to apply as a text, and goes as one.
+func TestConformance(t *testing.T) {
+	each(t, func(t *testing.T, l *langpack.Language) {
+		at := []int{1}
+		if protocol(t, l) == runner.Frames {
+			at = []int{1, 3}
+		}
+		for _, concurrency := range at {
+			m, d := built(t, l)
+			m.Code.Concurrency = concurrency
+			p, err := l.Program(m, langpack.Place{Source: os.DirFS(d.out), App: d.out, Deps: d.deps, Lang: d.lang})
+			if err != nil {
+				t.Fatal(err)
+			}
+			subject := runnertest.Subject{Program: p, Folder: t.TempDir(), Load: patience, Call: patience}
+			_, err = runnertest.Exercise(t.Context(), subject, func(c runnertest.Check) {
+				if c.Outcome == runnertest.Failed && !strings.Contains(c.Reason, `json "\"a string\"" came back as text "a string"`) {
+					t.Errorf("%d at once: %s: %s", concurrency, c.Name, c.Reason)
+				}
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }

@@ -27,7 +27,7 @@ def main(folder, entry=None):
                 continue
             path = os.path.join(base, name)
             try:
-                py_compile.compile(path, doraise=True, quiet=2,
+                py_compile.compile(path, doraise=True,
                                    invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
             except py_compile.PyCompileError as error:
                 if entry is None:
