@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/cli"
@@ -25,6 +26,9 @@ func dependencies(version, build string, stdin io.Reader, stdout io.Writer) cli.
 		Build:   build,
 		Serve: func(ctx context.Context, o cli.ServeOptions) error {
 			return runServer(ctx, o, build)
+		},
+		Start: func(ctx context.Context, o cli.ServeOptions) (*cli.Server, error) {
+			return startServer(ctx, o, build)
 		},
 		Worker: func(ctx context.Context, o cli.WorkerOptions) error {
 			_, err := serve.Child(ctx, append([]string{"worker"}, o.Args...), stdin, stdout)
@@ -63,12 +67,10 @@ func runServer(ctx context.Context, o cli.ServeOptions, build string) error {
 	// Ctrl-C ends the workers too; SIGTERM, as a service manager sends it before a
 	// restart, leaves them for the next server.
 	interrupted := notified(ctx, os.Interrupt)
-	s, err := serve.New(ctx, serve.Config{
-		Data: o.Data, Listen: o.Listen, PublicURL: o.PublicURL, Library: o.ONNXRuntime, Build: build,
-		Keyless: o.Keyless, KeylessRate: o.KeylessRate, Forwarded: o.Forwarded,
-		Log:         slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
-		StopWorkers: interrupted,
-	})
+	cfg := config(o, build)
+	cfg.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	cfg.StopWorkers = interrupted
+	s, err := serve.New(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -83,6 +85,39 @@ func runServer(ctx context.Context, o cli.ServeOptions, build string) error {
 	}
 	fmt.Printf("Stoa is at %s\n", s.URL())
 	return s.Run(ctx)
+}
+
+// devDrain is for calls under way when a developer ends his server: he waits.
+const devDrain = time.Second
+
+// startServer starts a server for stoa dev, which ends with all that it started.
+func startServer(ctx context.Context, o cli.ServeOptions, build string) (*cli.Server, error) {
+	level := slog.LevelError
+	switch {
+	case o.Verbose:
+		level = slog.LevelInfo
+	case o.Sandbox != string(sandbox.None): // of which the command has warned
+		level = slog.LevelWarn
+	}
+	cfg := config(o, build)
+	cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	cfg.StopWorkers = func() bool { return true }
+	cfg.DrainTime = devDrain
+	s, err := serve.New(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &cli.Server{URL: s.URL(), Key: s.AdminKey, Run: s.Run}, nil
+}
+
+// config gives the server's configuration by the options of a command.
+func config(o cli.ServeOptions, build string) serve.Config {
+	return serve.Config{
+		Data: o.Data, Listen: o.Listen, PublicURL: o.PublicURL, Library: o.ONNXRuntime, Build: build,
+		Keyless: o.Keyless, KeylessRate: o.KeylessRate, Forwarded: o.Forwarded,
+		Sandbox: sandbox.Mode(o.Sandbox), Init: o.Init, Bwrap: o.Bwrap,
+		BuildHosts: o.BuildHosts, CodeHosts: o.CodeHosts, LogKeep: o.KeepLogs,
+	}
 }
 
 func binDir() string {

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/stoa-project/stoa/internal/format/npy"
+	"github.com/stoa-project/stoa/internal/sandbox"
+	"github.com/stoa-project/stoa/internal/shim/shimtest"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
@@ -45,6 +47,9 @@ func newProgram(t *testing.T) *program {
 	if _, err := os.Stat(lib); err != nil {
 		t.Skip("SKIPPED: no ONNX Runtime: run make setup")
 	}
+	if sandbox.Find("") == "" {
+		t.Skip("SKIPPED: no bubblewrap: run make setup")
+	}
 	dir := t.TempDir()
 	p := &program{path: filepath.Join(dir, "stoa"), home: filepath.Join(dir, "home")}
 	self, err := os.Executable()
@@ -66,6 +71,9 @@ func newProgram(t *testing.T) *program {
 		}
 	}
 	if err := os.Symlink(lib, filepath.Join(dir, "lib", "libonnxruntime.so")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(shimtest.Build(t), filepath.Join(dir, "stoa-init")); err != nil {
 		t.Fatal(err)
 	}
 	p.env = []string{"HOME=" + p.home, "PATH=" + os.Getenv("PATH")}

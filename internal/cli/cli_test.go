@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -58,7 +59,15 @@ func fakeDeps() cli.Deps {
 			return out, nil
 		},
 		Serve: func(_ context.Context, o cli.ServeOptions) error {
-			return stoa.Errorf(stoa.Conflict, "would serve %s at %s", filepath.Base(o.Data), o.Listen)
+			if os.Getenv("FAKE_SANDBOX") != "" {
+				return stoa.Errorf(stoa.Unavailable, "namespaces: bubblewrap is not installed: install it")
+			}
+			hosts := "nil"
+			if o.BuildHosts != nil {
+				hosts = fmt.Sprint(o.BuildHosts)
+			}
+			return stoa.Errorf(stoa.Conflict, "would serve %s at %s: sandbox %s, build hosts %s, code hosts %v, logs %s, %s, %s",
+				filepath.Base(o.Data), o.Listen, o.Sandbox, hosts, o.CodeHosts, o.KeepLogs, o.Init, o.Bwrap)
 		},
 		Checks: []cli.Check{{Name: "extra", Run: func(context.Context) cli.Finding {
 			return cli.Finding{State: cli.Good, Text: "from beneath"}

@@ -98,6 +98,9 @@ func (s *Service) run(ctx context.Context, c *stoa.Call, target *Target) (res st
 		}
 		res = target.Run(ctx, c.Input, t)
 	}
+	if errors.Is(res.Err, context.Canceled) && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		res.Err = context.DeadlineExceeded // its parent's time was over first, at the same instant
+	}
 	if res.Err != nil {
 		res.Err = explain(res.Err, target.Ref, limit)
 	}

@@ -163,12 +163,12 @@ func (l *logs) printed(s Stream, b []byte) {
 		}
 	}
 	if l.skip && s == Stdout {
-		i := bytes.IndexByte(b, '\n')
-		if i < 0 {
-			return
+		end := bytes.IndexByte(b, '\n') + 1
+		if l.skip = end == 0; l.skip {
+			end = len(b)
 		}
-		l.skip = false
-		if b = b[i+1:]; len(b) == 0 {
+		l.loose(s, b[:end])
+		if b = b[end:]; len(b) == 0 {
 			return
 		}
 	}

@@ -69,8 +69,9 @@ func private(status string) int64 {
 	for line := range strings.Lines(status) {
 		f := strings.Fields(line)
 		if len(f) == 3 && (f[0] == "RssAnon:" || f[0] == "RssShmem:") {
-			n, _ := strconv.ParseInt(f[1], 10, 64)
-			kib += n
+			if n, err := strconv.ParseUint(f[1], 10, 40); err == nil {
+				kib += int64(n)
+			}
 		}
 	}
 	return kib << 10

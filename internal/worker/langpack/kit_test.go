@@ -36,7 +36,11 @@ type dirs struct{ top, src, deps, out, cache, lang string }
 // lay makes the folders of a build of a copy of some source.
 func lay(t *testing.T, l *langpack.Language, source fs.FS) dirs {
 	t.Helper()
-	top := t.TempDir()
+	return layAt(t, t.TempDir(), l, source)
+}
+
+func layAt(t *testing.T, top string, l *langpack.Language, source fs.FS) dirs {
+	t.Helper()
 	d := dirs{
 		top: top, src: filepath.Join(top, "src"), deps: filepath.Join(top, "deps"), out: filepath.Join(top, "out"),
 		lang: filepath.Join(top, "lang"),
@@ -204,8 +208,7 @@ func (d dirs) start(t *testing.T, l *langpack.Language, m *manifest.Manifest) (*
 	if p.Protocol == runner.Pipe {
 		return s.startPipe(d, p, env)
 	}
-	at := filepath.Join(d.top, "s")
-	os.Remove(at)
+	at := filepath.Join(t.TempDir(), "s")
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: at, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
@@ -266,11 +269,7 @@ func (s *session) startPipe(d dirs, p runner.Program, env []string) (*session, a
 	if _, err := exec.LookPath("bwrap"); err != nil {
 		t.Skip("SKIPPED: bwrap is not installed, and the pipe's name is fixed: apt install bubblewrap")
 	}
-	tmp := filepath.Join(d.top, "tmp")
-	os.RemoveAll(tmp)
-	if err := os.Mkdir(tmp, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	tmp := t.TempDir()
 	fifo := filepath.Join(tmp, "algoout")
 	if err := syscall.Mkfifo(fifo, 0o644); err != nil {
 		t.Fatal(err)

@@ -36,6 +36,11 @@ func (l *Language) Recipe(m *manifest.Manifest, src fs.FS) (build.Recipe, error)
 	}
 	r.Env = append(r.Env, b.Env...)
 	r.Env = append(r.Env, l.settings()...)
+	if m.Code != nil && m.Code.Build != nil && m.Code.Build.Network {
+		r.Env = append(r.Env, "STOA_NETWORK=1")
+	} else {
+		r.Env = append(r.Env, b.Offline...)
+	}
 	return r, nil
 }
 

@@ -86,27 +86,59 @@ func TestTemplate(t *testing.T) {
 	})
 }
 
-// probe builds and starts a language's probe.
-func probe(t *testing.T, l *langpack.Language, concurrency int) (*session, *manifest.Manifest) {
+// probes are the builds of the languages' probes, which several tests start.
+var probes struct {
+	top   string
+	built map[string]dirs
+}
+
+func TestMain(m *testing.M) {
+	top, err := os.MkdirTemp("", "stoa-langpack-")
+	if err != nil {
+		panic(err)
+	}
+	probes.top, probes.built = top, map[string]dirs{}
+	status := m.Run()
+	os.RemoveAll(top)
+	os.Exit(status)
+}
+
+// built builds a language's probe, once.
+func built(t *testing.T, l *langpack.Language) (*manifest.Manifest, dirs) {
 	t.Helper()
 	source := os.DirFS(filepath.Join(folder(t, l), "testdata", "probe"))
 	m := readManifest(t, l, source)
-	m.Code.Concurrency = concurrency
-	d := lay(t, l, source)
-	if log, err := d.build(t, l, m); err != nil {
-		t.Fatalf("%v\n%s", err, log)
+	d, there := probes.built[l.Name()]
+	if !there {
+		top := filepath.Join(probes.top, l.Name())
+		if err := os.Mkdir(top, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		d = layAt(t, top, l, source)
+		if log, err := d.build(t, l, m); err != nil {
+			t.Fatalf("%v\n%s", err, log)
+		}
+		probes.built[l.Name()] = d
 	}
+	return m, d
+}
+
+// probe starts a language's probe.
+func probe(t *testing.T, l *langpack.Language, concurrency int) *session {
+	t.Helper()
+	m, d := built(t, l)
+	m.Code.Concurrency = concurrency
 	s, start := d.start(t, l, m)
 	if start.fail != nil {
 		t.Fatalf("%+v", start.fail)
 	}
-	return s, m
+	return s
 }
 
 // TestProbe asks a language's probe for all that programs do.
 func TestProbe(t *testing.T) {
 	each(t, func(t *testing.T, l *langpack.Language) {
-		s, _ := probe(t, l, 0)
+		s := probe(t, l, 0)
 		big := bytes.Repeat([]byte{0, 255, 10, 'x'}, 1<<18)
 		for name, v := range map[string]stoa.Value{
 			"text":      text("echo é\n\"quoted\""),
@@ -181,7 +213,7 @@ func TestStream(t *testing.T) {
 		if protocol(t, l) == runner.Pipe {
 			return // the pipe has no parts
 		}
-		s, _ := probe(t, l, 0)
+		s := probe(t, l, 0)
 		a := s.call(text("stream"))
 		if a.chunks != 3 || a.value.Type != stoa.Text || string(a.value.Data) != "one two three" {
 			t.Errorf("stream: %+v, %q", a, a.value.Data)
@@ -206,7 +238,7 @@ func TestConcurrency(t *testing.T) {
 		if protocol(t, l) == runner.Pipe {
 			return // the pipe has one call at a time
 		}
-		s, _ := probe(t, l, 3)
+		s := probe(t, l, 3)
 		s.send(text("sleep 60"))
 		for range 3 {
 			s.call(text("echo"))
@@ -227,7 +259,7 @@ func TestConcurrency(t *testing.T) {
 // TestStop: the program ends when it is told to, and when the connection does.
 func TestStop(t *testing.T) {
 	each(t, func(t *testing.T, l *langpack.Language) {
-		s, _ := probe(t, l, 0)
+		s := probe(t, l, 0)
 		if p, ok := s.speak.(*pipe); ok {
 			if err := p.in.(interface{ Close() error }).Close(); err != nil {
 				t.Fatal(err)

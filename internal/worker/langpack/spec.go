@@ -40,7 +40,10 @@ type spec struct {
 
 	Start    launch    `yaml:"start"`
 	Variants []variant `yaml:"variants"`
-	Build    buildSpec `yaml:"build"`
+	// Prepare is a script that is run on the host where the runner was laid out, in
+	// LANG_DIR, to make starts quicker. A runner works without it.
+	Prepare string    `yaml:"prepare"`
+	Build   buildSpec `yaml:"build"`
 }
 
 // program is one that must be on the host.
@@ -82,7 +85,10 @@ type buildSpec struct {
 	Settings string   `yaml:"settings"`
 	Hosts    string   `yaml:"hosts"`
 	Env      []string `yaml:"env"`
-	Failure  string   `yaml:"failure"`
+	// Offline has the variables by which the client asks no server: of a build
+	// whose manifest does not ask for the network. STOA_NETWORK=1 is set otherwise.
+	Offline []string `yaml:"offline"`
+	Failure string   `yaml:"failure"`
 }
 
 var nameForm = regexp.MustCompile(`^[a-z][a-z0-9+#-]{0,39}$`)

@@ -14,7 +14,19 @@ import (
 // WriteRunner lays the language's runner into an existing folder, which is a
 // replica's /opt/lang.
 func (l *Language) WriteRunner(dir string) error {
-	return l.lay("runner", dir, strings.NewReplacer())
+	if err := l.lay("runner", dir, strings.NewReplacer()); err != nil {
+		return err
+	}
+	if l.spec.Prepare == "" {
+		return nil
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return stoa.Wrap(stoa.Internal, err, "%s has no absolute path", dir)
+	}
+	// It fails where the language is not installed, which the recipe then tells.
+	_, _ = ask(l.spec.Prepare, "LANG_DIR="+abs)
+	return nil
 }
 
 // Write lays the language's template into a folder, which it makes where there

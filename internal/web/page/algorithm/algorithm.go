@@ -7,6 +7,7 @@ import (
 	"context"
 	"embed"
 	"net/http"
+	"strings"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/api"
@@ -30,6 +31,7 @@ type Config struct {
 	// Keyless tells whether strangers may call an algorithm that is public; nil:
 	// they may not.
 	Keyless func(ref stoa.Ref) bool
+	Logs    Logs // of what algorithms print, for their owners; nil: none are shown
 }
 
 //go:embed algorithm.tmpl
@@ -67,12 +69,19 @@ func (p *pages) show(w *api.Response, r *api.Request) error {
 	if err != nil {
 		return err
 	}
-	x := newView(p.cfg.Site, v)
+	owns := r.Caller.Admin || r.Caller.Account != "" && strings.EqualFold(r.Caller.Account, v.Owner)
+	x := newView(p.cfg.Site, v, owns)
 	x.Keyless = v.Public && p.cfg.Keyless != nil && p.cfg.Keyless(exact(v))
 	x.MayCall = x.Keyless || r.Caller.Account != ""
 	if x.Console, err = newConsole(v); err != nil {
 		return err
 	}
+	if x.Code != nil && owns && p.cfg.Logs != nil {
+		if x.Logs, err = p.logs(r, v); err != nil {
+			return err
+		}
+	}
+	x.Console.Printed = x.Code != nil && owns
 	x.Console.Asked = ref.Version.IsZero()
 	if x.Readme, err = p.readme(r, v); err != nil {
 		return err

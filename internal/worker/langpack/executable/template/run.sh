@@ -1,7 +1,7 @@
 #!/bin/sh
 # Answers "hello NAME" to the text NAME. A call is a line of JSON, such as
 # {"content_type":"text","data":"World"}; an answer is JSON, into a pipe.
-answers=/tmp/algoout
+answers=${STOA_FIFO:-/tmp/algoout}
 
 echo PIPE_INIT_COMPLETE
 while IFS= read -r line; do

@@ -15,6 +15,7 @@ const READY = 1, RESULT = 2, CHUNK = 3, ERROR = 4, LOG = 5, CALL = 16, CANCEL = 
 const VOID = 0, TEXT = 1, JSON_ = 2, BINARY = 3;
 const HEAD = 16;
 const MOST_HEAD = 65535; // its length has 16 bits
+const JOIN = 64 << 10; // data up to this is copied behind its head
 const NONE = Buffer.alloc(0);
 
 const concurrency = Number(process.env.STOA_CONCURRENCY) || 1;
@@ -27,14 +28,18 @@ let stopping = false;
 const socket = net.connect({ path: process.env.STOA_SOCKET });
 
 function send(kind, number, content = VOID, data = NONE, head = NONE) {
-  const first = Buffer.allocUnsafe(HEAD + head.length);
+  const whole = data.length <= JOIN;
+  const first = Buffer.allocUnsafe(HEAD + head.length + (whole ? data.length : 0));
   first.writeUInt32LE(head.length + data.length, 0);
   first[4] = kind;
   first[5] = content;
   first.writeUInt16LE(head.length, 6);
   first.writeBigUInt64LE(number, 8);
   head.copy(first, HEAD);
-  if (data.length === 0) return socket.write(first);
+  if (whole) {
+    data.copy(first, HEAD + head.length);
+    return socket.write(first);
+  }
   socket.cork(); // both leave in one call
   socket.write(first);
   const flows = socket.write(data);
@@ -69,7 +74,7 @@ function frame(kind, content, number, head, data) {
   if (kind === CALL) {
     run(number, content, head, data);
   } else if (kind === CANCEL) {
-    running.get(number)?.abort();
+    running.get(number)?._abort();
   } else if (kind === STOP) {
     stopping = true;
     if (running.size === 0 && flushing === 0) process.exit(0);
@@ -137,7 +142,7 @@ function run(number, content, head, data) {
 async function answer(call, content, data) {
   let result = apply(decode(content, data), call);
   if (typeof result?.then === "function") result = await result;
-  if (result === undefined && takes >= 2) result = await call.answered; // by callback
+  if (result === undefined && takes >= 2) result = await call._answered(); // by callback
   if (isStream(result)) return stream(call, result);
   finish(call, RESULT, ...encode(result));
 }
@@ -164,53 +169,84 @@ function finish(call, kind, content, data, head) {
   if (!running.delete(call.number)) return;
   // What was printed may still wait in this process, where a pipe is full: it goes
   // before the answer, and belongs to this call.
+  if (process.stdout.writableLength === 0 && process.stderr.writableLength === 0) {
+    send(kind, call.number, content, data, head);
+    if (stopping && running.size === 0 && flushing === 0) leave(0);
+    return;
+  }
   const full = [process.stdout, process.stderr].filter((stream) => stream.writableLength > 0);
-  let left = full.length + 1;
+  let left = full.length;
   flushing++;
   const sent = () => {
     if (--left > 0) return;
     send(kind, call.number, content, data, head);
-    if (--flushing === 0 && stopping && running.size === 0) socket.end(() => process.exit(0));
+    if (--flushing === 0 && stopping && running.size === 0) leave(0);
   };
   for (const stream of full) stream.write("", sent);
-  sent();
+}
+
+// Ends the program when what was sent has left it.
+function leave(status) {
+  socket.end(() => process.exit(status));
 }
 
 // What apply gets beside its input: the callback of Algorithmia's form, which
 // also knows about the call.
 function newCall(number, head) {
-  const came = Date.now();
-  let fields, settle, controller;
-  const field = (name) => (fields ??= head.length ? JSON.parse(head.toString("utf8")) : {})[name];
-  function call(error, value) {
-    settle.push([error, value]);
-    settle.done?.();
-  }
-  settle = [];
+  const call = (error, value) => {
+    call._given ??= [error, value];
+    call._settle?.();
+  };
+  Object.setPrototypeOf(call, Call);
   call.number = number;
   call.state = state;
-  call.log = (...values) => console.error(...values);
-  call.abort = () => controller?.abort();
-  Object.defineProperties(call, {
-    answered: {
-      get: () => new Promise((resolve, reject) => {
-        const done = () => {
-          const [error, value] = settle[0];
+  call._head = head;
+  call._came = Date.now();
+  return call;
+}
+
+const Call = Object.setPrototypeOf(
+  {
+    _field(name) {
+      this._fields ??= this._head.length ? JSON.parse(this._head.toString("utf8")) : {};
+      return this._fields[name];
+    },
+    _abort() {
+      this._controller?.abort();
+    },
+    // What the callback is given, or was.
+    _answered() {
+      return new Promise((resolve, reject) => {
+        this._settle = () => {
+          const [error, value] = this._given;
           if (error === null || error === undefined) resolve(value);
           else reject(error);
         };
-        if (settle.length) done();
-        else settle.done = done;
-      }),
+        if (this._given) this._settle();
+      });
     },
-    token: { get: () => field("token") || process.env.ALGORITHMIA_API_KEY },
-    requestId: { get: () => field("request_id") },
-    mediaType: { get: () => field("media_type") },
-    deadline: { get: () => (field("deadline_ms") === undefined ? undefined : new Date(came + field("deadline_ms"))) },
-    signal: { get: () => (controller ??= new AbortController()).signal },
-  });
-  return call;
-}
+    log(...values) {
+      console.error(...values);
+    },
+    get token() {
+      return this._field("token") || process.env.ALGORITHMIA_API_KEY;
+    },
+    get requestId() {
+      return this._field("request_id");
+    },
+    get mediaType() {
+      return this._field("media_type");
+    },
+    get deadline() {
+      const left = this._field("deadline_ms");
+      return left === undefined ? undefined : new Date(this._came + left);
+    },
+    get signal() {
+      return (this._controller ??= new AbortController()).signal;
+    },
+  },
+  Function.prototype,
+);
 
 // ---- the program
 
@@ -224,7 +260,8 @@ async function load(entry) {
   try {
     module = require(file);
   } catch (error) {
-    if (error.code !== "ERR_REQUIRE_ESM" && error.code !== "ERR_REQUIRE_ASYNC_MODULE") throw error;
+    // A module of the newer form, which require does not take, or takes without hooks.
+    if (!["ERR_REQUIRE_ESM", "ERR_REQUIRE_ASYNC_MODULE", "ERR_MODULE_NOT_FOUND"].includes(error.code)) throw error;
     module = await import(require("url").pathToFileURL(file));
   }
   const owner = [module, module.default].find((m) => typeof m?.apply === "function");
@@ -268,7 +305,7 @@ function share() {
 process.on("uncaughtException", (error) => {
   console.error(error);
   for (const call of [...running.values()]) finish(call, ERROR, VOID, NONE, failure(error));
-  socket.end(() => process.exit(1));
+  leave(1);
 });
 
 socket.on("error", (error) => {
@@ -283,7 +320,7 @@ socket.once("connect", async () => {
     await load(process.argv[2]);
   } catch (error) {
     send(ERROR, 0n, VOID, NONE, failure(error, true));
-    return socket.end(() => process.exit(1));
+    return leave(1);
   }
   if (concurrency > 1) share();
   send(READY, 0n, VOID, NONE, Buffer.from(JSON.stringify({ protocol: 1, name: "node " + process.versions.node })));

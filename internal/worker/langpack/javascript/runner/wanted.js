@@ -8,8 +8,10 @@ let said;
 try {
   said = JSON.parse(fs.readFileSync("package.json", "utf8"));
 } catch (error) {
-  console.error("package.json: " + error.message);
-  process.exit(process.argv[2] ? 1 : 0); // npm says it again, and fails
+  const at = /position (\d+)/.exec(error.message);
+  const line = at ? fs.readFileSync("package.json", "utf8").slice(0, at[1]).split("\n").length : 1;
+  console.error(`package.json:${line}: ${error.message}`);
+  process.exit(process.argv[2] === "write" ? 1 : 0); // it is read again to be written, and fails
 }
 if (process.argv[2] === "write") {
   delete said.scripts;

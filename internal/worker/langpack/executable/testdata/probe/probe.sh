@@ -1,6 +1,6 @@
 #!/bin/sh
 # Does on demand what programs do, for the tests of a whole server.
-answers=/tmp/algoout
+answers=${STOA_FIFO:-/tmp/algoout}
 count=0
 
 # answer TYPE JSON: the answer to a call.
@@ -29,29 +29,45 @@ while IFS= read -r line; do
       ;;
   esac
   case $word in
-    raise | stoa:error)
+    raise)
       printf '{"error":{"message":"out of cheese","error_type":"CheeseError","stacktrace":"probe.sh: raise"}}\n' >"$answers"
       ;;
     memory)
       kept=xxxxxxxxxxxxxxxx
       while :; do kept=$kept$kept; done
       ;;
-    sleep | stoa:sleep)
+    sleep)
       sleep "${rest:-60}"
       answer text '"slept"'
       ;;
-    exit | stoa:exit) exit 3 ;;
+    exit) exit 3 ;;
     spam)
       head -c 10000000 /dev/zero | tr '\0' x | fold -w 99
       answer text '"done"'
       ;;
-    stderr | stoa:print)
+    stderr)
       echo "to standard output"
       echo "to standard error" >&2
       answer text '"printed"'
       ;;
     state) answer json "$count" ;;
-    stoa:big) answer text "\"$(head -c "${rest:-1048576}" /dev/zero | tr '\0' x)\"" ;;
+    # What stoa runner-test asks for.
+    stoa:error) printf '{"error":{"message":"stoa:error","error_type":"CheeseError"}}\n' >"$answers" ;;
+    stoa:print)
+      echo stoa:out
+      echo stoa:err >&2
+      answer "$type" "$data"
+      ;;
+    stoa:flood)
+      head -c 10485760 /dev/zero | tr '\0' f
+      answer "$type" "$data"
+      ;;
+    stoa:big) answer text "\"$(head -c 1048576 /dev/zero | tr '\0' x)\"" ;;
+    stoa:sleep)
+      sleep 0.5
+      answer "$type" "$data"
+      ;;
+    stoa:exit) exit 3 ;;
     *) answer "$type" "$data" ;;
   esac
 done

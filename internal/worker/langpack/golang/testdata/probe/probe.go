@@ -25,7 +25,7 @@ func Apply(input any) (any, error) {
 	}
 	word, rest, _ := strings.Cut(s, " ")
 	switch word {
-	case "raise", "stoa:error":
+	case "raise":
 		return nil, CheeseError{}
 	case "panic":
 		var none map[string]int
@@ -39,32 +39,40 @@ func Apply(input any) (any, error) {
 			}
 			kept = append(kept, b)
 		}
-	case "sleep", "stoa:sleep":
+	case "sleep":
 		seconds, err := strconv.ParseFloat(rest, 64)
 		if err != nil {
 			seconds = 60
 		}
 		time.Sleep(time.Duration(seconds * float64(time.Second)))
 		return "slept", nil
-	case "exit", "stoa:exit":
+	case "exit":
 		os.Exit(3)
 	case "spam":
 		for range make([]struct{}, 100_000) {
 			fmt.Println(strings.Repeat("x", 99))
 		}
 		return "done", nil
-	case "stderr", "stoa:print":
+	case "stderr":
 		fmt.Println("to standard output")
 		fmt.Fprintln(os.Stderr, "to standard error")
 		return "printed", nil
 	case "state":
 		return n, nil
+	// What stoa runner-test asks for.
+	case "stoa:error":
+		return nil, fmt.Errorf("stoa:error: %w", CheeseError{})
+	case "stoa:print":
+		fmt.Println("stoa:out")
+		fmt.Fprintln(os.Stderr, "stoa:err")
+	case "stoa:flood":
+		fmt.Print(strings.Repeat("f", 10<<20))
 	case "stoa:big":
-		size, err := strconv.Atoi(rest)
-		if err != nil {
-			size = 1 << 20
-		}
-		return strings.Repeat("x", size), nil
+		return strings.Repeat("x", 1<<20), nil
+	case "stoa:sleep":
+		time.Sleep(500 * time.Millisecond)
+	case "stoa:exit":
+		os.Exit(3)
 	case "stream":
 		return func(yield func(string) bool) {
 			_ = yield("one ") && yield("two ") && yield("three")

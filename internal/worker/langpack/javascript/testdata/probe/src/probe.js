@@ -25,29 +25,40 @@ exports.apply = async (input) => {
   const [word, rest] = input.split(" ", 2);
   switch (word) {
     case "raise":
-    case "stoa:error":
       throw new CheeseError("out of cheese");
     case "memory":
       return memory();
     case "sleep":
-    case "stoa:sleep":
       await sleep(1000 * (rest || 60));
       return "slept";
     case "exit":
-    case "stoa:exit":
       return process.exit(3);
     case "spam":
       for (let i = 0; i < 100_000; i++) console.log("x".repeat(99));
       return "done";
     case "stderr":
-    case "stoa:print":
       console.log("to standard output");
       console.error("to standard error");
       return "printed";
     case "state":
       return count;
+    // What stoa runner-test asks for.
+    case "stoa:error":
+      throw new CheeseError("stoa:error");
+    case "stoa:print":
+      console.log("stoa:out");
+      console.error("stoa:err");
+      break;
+    case "stoa:flood":
+      process.stdout.write("f".repeat(10 << 20));
+      break;
     case "stoa:big":
-      return "x".repeat(Number(rest || 1 << 20));
+      return "x".repeat(1 << 20);
+    case "stoa:sleep":
+      await sleep(500);
+      break;
+    case "stoa:exit":
+      process.exit(3);
     case "stream":
       return parts();
   }

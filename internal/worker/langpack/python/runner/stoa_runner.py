@@ -1,6 +1,6 @@
 """Speaks the frames protocol of docs/runner-protocol.md for a Python program.
 
-    runner.py ENTRY
+    start.py ENTRY
 
 ENTRY is the author's file, which holds apply. Python 3.8 or newer, and its
 standard library, are all that is needed. Modules that take long to import, such
@@ -308,7 +308,3 @@ def main(entry):
     work(connection, program, concurrency)
     flush()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,5 @@
+exports.apply = function (input, cb) {
+  if (input === "raise") return void setImmediate(() => cb(new Error("out of cheese")));
+  if (input === "now") return cb(null, "now");
+  setImmediate(() => cb(null, "hello " + input));
+};

@@ -1,0 +1,3 @@
+import { greet } from "greet";
+
+export const apply = (input) => greet(input);

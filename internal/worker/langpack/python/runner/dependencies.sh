@@ -1,0 +1,31 @@
+# Fills $DEPS with the packages that the lock file names.
+lock=requirements.txt
+if [ -f requirements.lock ]; then lock=requirements.lock; fi
+if [ ! -f "$lock" ]; then exit 0; fi
+python3 -m pip --version >/dev/null || {
+  echo "python3 has no pip: install python3-pip" >&2
+  exit 1
+}
+
+offline() {
+  if [ -z "$STOA_NETWORK" ]; then echo "this build had no network: set code.build.network in stoa.yaml"; fi
+}
+
+errors=$(mktemp)
+echo "pip install -r $lock"
+python3 -m pip install --no-compile --no-input --disable-pip-version-check --no-warn-script-location \
+  --root-user-action=ignore --progress-bar off --cache-dir "$CACHE/pip" --target "$DEPS" -r "$lock" 2>"$errors" || {
+  cat "$errors"
+  # pip names the package, or the line in words: a person wants FILE:LINE.
+  sed -n 's/^ERROR: \(.*\) (from line \([0-9]*\) of \(.*\))$/\3:\2: \1/p' "$errors"
+  sed -n 's/^ERROR: No matching distribution found for \([^ ]*\).*/\1/p' "$errors" | while read -r wanted; do
+    name=$(printf '%s\n' "$wanted" | sed 's/[^A-Za-z0-9._-].*//')
+    line=$(grep -niE "^ *$name([^A-Za-z0-9._-]|\$)" "$lock" | sed -n '1s/:.*//p')
+    if [ -n "$line" ]; then echo "$lock:$line: no version of $wanted can be had"; fi
+  done
+  offline
+  exit 1
+}
+cat "$errors"
+rm -f "$errors"
+python3 -S "$LANG_DIR/compile.py" "$DEPS"
