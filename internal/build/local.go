@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -329,7 +330,9 @@ func (b *job) dependencies(ctx context.Context, lang index) (index, error) {
 	// Another owner's layer is not used, though the files were the same: what filled
 	// it had that owner's cache before it.
 	k.add("1", b.Owner, r.Language, b.Runtime, platform, r.Dependencies, string(lang.Digest), network)
-	k.add(visible(b.env)...)
+	env := visible(b.env)
+	k.add(strconv.Itoa(len(env)))
+	k.add(env...)
 	if err := k.addFiles(b.path("locks"), names); err != nil {
 		return index{}, err
 	}
