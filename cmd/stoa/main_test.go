@@ -237,7 +237,7 @@ func TestEveryCommandThroughTheProgram(t *testing.T) {
 		{"keys new --label laptop --json", `"key": "sim`},
 		{"rm admin/places/1.0.0", "removed admin/places/1.0.0"},
 		{"rm admin/net --yes --json", `"removed": "admin/net"`},
-		{"doctor", "publish only files you trust"},
+		{"doctor", "namespaces"},
 		{"doctor --json", `"state": "ok"`},
 		{"version --json", `"version"`},
 	} {
