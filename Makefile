@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 GO := go
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: help setup build up down test test-ci test-all test-release test-checker release check bench zoo fuzz fmt generate screens
+.PHONY: help setup build up down test test-ci test-all test-release test-checker release check bench kits zoo fuzz fmt generate screens
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ check: ## formatting, vet, lint
 
 bench: build ## the figures, as ratios against the floor in the same run
 	$(GO) run ./bench $(BENCH)
+
+kits: ## Algorithmia's published kits, unchanged (fetches two wheels)
+	@test/kits/kits.sh
 
 zoo: setup ## whole architectures by real frameworks (gigabytes to install, an hour): docs/coverage.md
 	@test/zoo/zoo.sh $(ZOO)

@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/cli"
@@ -26,6 +28,9 @@ func dependencies(version, build string, stdin io.Reader, stdout io.Writer) cli.
 		Serve: func(ctx context.Context, o cli.ServeOptions) error {
 			return runServer(ctx, o, build)
 		},
+		Start: func(ctx context.Context, o cli.ServeOptions) (*cli.Server, error) {
+			return startServer(ctx, o, build)
+		},
 		Worker: func(ctx context.Context, o cli.WorkerOptions) error {
 			_, err := serve.Child(ctx, append([]string{"worker"}, o.Args...), stdin, stdout)
 			return err
@@ -34,6 +39,7 @@ func dependencies(version, build string, stdin io.Reader, stdout io.Writer) cli.
 		CheckONNX: func(ctx context.Context, model string, cases []importer.Case) ([]importer.Comparison, error) {
 			return serve.Check(ctx, library(), model, cases)
 		},
+		Protections: protections,
 		Checks: []cli.Check{
 			{Name: "ONNX Runtime", Run: func(context.Context) cli.Finding {
 				if path := library(); path != "" {
@@ -41,15 +47,46 @@ func dependencies(version, build string, stdin io.Reader, stdout io.Writer) cli.
 				}
 				return cli.Finding{State: cli.Bad, Text: "its library is not there", Remedy: "put it into the folder lib beside the program (a release has it there, make setup fetches it), or give stoa serve --onnxruntime PATH"}
 			}},
-			{Name: "isolation", Run: func(context.Context) cli.Finding {
-				return cli.Finding{
-					State:  cli.Warn,
-					Text:   fmt.Sprintf("workers and imports run with %v; they have no %v yet", sandbox.InForce(), sandbox.Missing()),
-					Remedy: "publish only files you trust",
-				}
-			}},
 		},
 	}
+}
+
+// protections makes a sandbox as a server would, which tries it, and tells what it
+// is. It is gone afterwards.
+func protections(_ context.Context, o cli.ServeOptions) []cli.Row {
+	bad := func(err error) []cli.Row {
+		name, text, ok := strings.Cut(stoa.AsError(err).Msg, ": ")
+		if !ok {
+			name, text = "sandbox", name
+		}
+		return []cli.Row{{Name: name, Finding: cli.Finding{State: cli.Bad, Text: text, Remedy: "until then no server starts here"}}}
+	}
+	dir, err := os.MkdirTemp("", "stoa-doctor-")
+	if err != nil {
+		return bad(err)
+	}
+	defer os.RemoveAll(dir)
+	init := o.Init
+	if init == "" {
+		init = serve.FindInit(binDir())
+	}
+	box, err := sandbox.New(sandbox.Config{Mode: sandbox.Mode(o.Sandbox), Dir: dir, Init: init, Bwrap: o.Bwrap})
+	if err != nil {
+		return bad(err)
+	}
+	defer box.Close()
+	var rows []cli.Row
+	for _, p := range box.Report() {
+		f := cli.Finding{State: cli.Good, Text: p.Detail, Remedy: p.Remedy}
+		switch {
+		case box.Mode() == sandbox.None:
+			f.State = cli.Bad
+		case p.State != sandbox.InPlace:
+			f.State, f.Text = cli.Warn, fmt.Sprintf("%s: %s", p.State, p.Detail)
+		}
+		rows = append(rows, cli.Row{Name: p.Name, Finding: f})
+	}
+	return rows
 }
 
 func runServer(ctx context.Context, o cli.ServeOptions, build string) error {
@@ -63,12 +100,10 @@ func runServer(ctx context.Context, o cli.ServeOptions, build string) error {
 	// Ctrl-C ends the workers too; SIGTERM, as a service manager sends it before a
 	// restart, leaves them for the next server.
 	interrupted := notified(ctx, os.Interrupt)
-	s, err := serve.New(ctx, serve.Config{
-		Data: o.Data, Listen: o.Listen, PublicURL: o.PublicURL, Library: o.ONNXRuntime, Build: build,
-		Keyless: o.Keyless, KeylessRate: o.KeylessRate, Forwarded: o.Forwarded,
-		Log:         slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
-		StopWorkers: interrupted,
-	})
+	cfg := config(o, build)
+	cfg.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	cfg.StopWorkers = interrupted
+	s, err := serve.New(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -83,6 +118,39 @@ func runServer(ctx context.Context, o cli.ServeOptions, build string) error {
 	}
 	fmt.Printf("Stoa is at %s\n", s.URL())
 	return s.Run(ctx)
+}
+
+// devDrain is for calls under way when a developer ends his server: he waits.
+const devDrain = time.Second
+
+// startServer starts a server for stoa dev, which ends with all that it started.
+func startServer(ctx context.Context, o cli.ServeOptions, build string) (*cli.Server, error) {
+	level := slog.LevelError
+	switch {
+	case o.Verbose:
+		level = slog.LevelInfo
+	case o.Sandbox != string(sandbox.None): // of which the command has warned
+		level = slog.LevelWarn
+	}
+	cfg := config(o, build)
+	cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	cfg.StopWorkers = func() bool { return true }
+	cfg.DrainTime = devDrain
+	s, err := serve.New(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &cli.Server{URL: s.URL(), Key: s.AdminKey, Run: s.Run}, nil
+}
+
+// config gives the server's configuration by the options of a command.
+func config(o cli.ServeOptions, build string) serve.Config {
+	return serve.Config{
+		Data: o.Data, Listen: o.Listen, PublicURL: o.PublicURL, Library: o.ONNXRuntime, Build: build,
+		Keyless: o.Keyless, KeylessRate: o.KeylessRate, Forwarded: o.Forwarded,
+		Sandbox: sandbox.Mode(o.Sandbox), Init: o.Init, Bwrap: o.Bwrap,
+		BuildHosts: o.BuildHosts, CodeHosts: o.CodeHosts, LogKeep: o.KeepLogs,
+	}
 }
 
 func binDir() string {

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/stoa-project/stoa/internal/format/npy"
+	"github.com/stoa-project/stoa/internal/sandbox"
+	"github.com/stoa-project/stoa/internal/shim/shimtest"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
 
@@ -45,6 +47,9 @@ func newProgram(t *testing.T) *program {
 	if _, err := os.Stat(lib); err != nil {
 		t.Skip("SKIPPED: no ONNX Runtime: run make setup")
 	}
+	if sandbox.Find("") == "" {
+		t.Skip("SKIPPED: no bubblewrap: run make setup")
+	}
 	dir := t.TempDir()
 	p := &program{path: filepath.Join(dir, "stoa"), home: filepath.Join(dir, "home")}
 	self, err := os.Executable()
@@ -66,6 +71,9 @@ func newProgram(t *testing.T) *program {
 		}
 	}
 	if err := os.Symlink(lib, filepath.Join(dir, "lib", "libonnxruntime.so")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(shimtest.Build(t), filepath.Join(dir, "stoa-init")); err != nil {
 		t.Fatal(err)
 	}
 	p.env = []string{"HOME=" + p.home, "PATH=" + os.Getenv("PATH")}
@@ -229,7 +237,7 @@ func TestEveryCommandThroughTheProgram(t *testing.T) {
 		{"keys new --label laptop --json", `"key": "sim`},
 		{"rm admin/places/1.0.0", "removed admin/places/1.0.0"},
 		{"rm admin/net --yes --json", `"removed": "admin/net"`},
-		{"doctor", "publish only files you trust"},
+		{"doctor", "namespaces"},
 		{"doctor --json", `"state": "ok"`},
 		{"version --json", `"version"`},
 	} {
@@ -450,7 +458,7 @@ func TestUp(t *testing.T) {
 
 	t.Cleanup(func() { _, _, _ = p.run(t, "down", "--data", data) })
 	first := p.must(t, "up", "--data", data, "--listen", listen, "--demos", demo)
-	for _, want := range []string{"ALGORITHM", "demo/digits", "7 (7 100%)", "demo/places", "glacier", "demo/colorize turned", s.url, "Key     sim", "Page    " + s.url + "/sign-in?link=", "curl -H", " down --data " + data} {
+	for _, want := range []string{"ALGORITHM", "demo/digits", "7 (7 100%)", "demo/places", "glacier", "demo/colorize turned", "Greetings from the ice", s.url, "Key     sim", "Page    " + s.url + "/sign-in?link=", "curl -H", " down --data " + data} {
 		if !strings.Contains(first, want) {
 			t.Errorf("up says nothing of %q:\n%s", want, first)
 		}
@@ -471,7 +479,7 @@ func TestUp(t *testing.T) {
 		t.Errorf("the page: %v %.200s", err, page)
 	}
 	again := p.must(t, "up", "--data", data, "--listen", listen, "--demos", demo, "--json")
-	if strings.Contains(again, `"new": true`) || strings.Count(again, `"new": false`) != 3 {
+	if strings.Contains(again, `"new": true`) || strings.Count(again, `"new": false`) != 4 {
 		t.Errorf("again: %s", again)
 	}
 	p.must(t, "down", "--data", data)

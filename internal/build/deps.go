@@ -56,13 +56,23 @@ func newStore(dir string, bytes int64, now func() time.Time) (*store, error) {
 		return nil, stoa.Wrap(stoa.Internal, err, "the cache of dependencies cannot be read")
 	}
 	for _, e := range list {
-		if strings.HasPrefix(e.Name(), newFile) {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+		if strings.HasPrefix(e.Name(), newFile) || s.orphan(e.Name()) {
+			if err := os.Remove(s.path(e.Name())); err != nil {
 				return nil, blob.WriteError(err)
 			}
 		}
 	}
 	return s, nil
+}
+
+// orphan tells a layer that has no index: the server ended between the two.
+func (s *store) orphan(name string) bool {
+	key, ok := strings.CutSuffix(name, ".tar")
+	if !ok {
+		return false
+	}
+	_, err := os.Lstat(s.path(key + ".json"))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func (s *store) path(name string) string { return filepath.Join(s.dir, name) }

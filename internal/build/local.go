@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -141,9 +142,7 @@ func New(cfg Config) (*Local, error) {
 	}
 	for _, e := range list {
 		if strings.HasPrefix(e.Name(), workPrefix) {
-			if err := removeAll(filepath.Join(cfg.Dir, e.Name())); err != nil {
-				return nil, err
-			}
+			_ = removeAll(filepath.Join(cfg.Dir, e.Name())) // what stays goes with the next start
 		}
 	}
 	l := &Local{cfg: cfg, room: make(chan struct{}, cfg.Parallel)}
@@ -155,6 +154,9 @@ func New(cfg Config) (*Local, error) {
 }
 
 const workPrefix = "build-"
+
+// noSandbox is the first line of the log of a build without one.
+const noSandbox = "there is no sandbox (--sandbox=none): this build has the server's own rights and network"
 
 // job is one build under way.
 type job struct {
@@ -175,22 +177,20 @@ type job struct {
 // BuildError is the author's; its message ends with the end of the log. A second
 // build with the same lock files runs no dependency step.
 func (l *Local) Build(ctx context.Context, j Job) (Result, error) {
-	select {
-	case l.room <- struct{}{}:
-		defer func() { <-l.room }()
-	case <-ctx.Done():
-		return Result{}, stoa.AsError(ctx.Err())
+	log := &record{live: j.Log}
+	done, err := l.enter(ctx, log)
+	if err != nil {
+		return Result{}, err
 	}
+	defer done()
 	start := l.cfg.Now()
-	b := &job{Local: l, Job: j, log: &record{live: j.Log}, env: l.environment(j.Recipe)}
+	b := &job{Local: l, Job: j, log: log, env: l.environment(j.Recipe)}
 	if err := b.prepare(); err != nil {
 		return Result{}, err
 	}
 	res, err := b.build(ctx)
 	b.log.finish()
-	if cerr := b.clean(ctx); err == nil {
-		err = cerr
-	}
+	_ = removeAll(b.work) // what stays goes with the next start
 	if err != nil {
 		return Result{}, err
 	}
@@ -199,10 +199,30 @@ func (l *Local) Build(ctx context.Context, j Job) (Result, error) {
 	return res, nil
 }
 
+// enter waits for a build's turn, and tells its author that it does.
+func (l *Local) enter(ctx context.Context, log *record) (done func(), err error) {
+	done = func() { <-l.room }
+	select {
+	case l.room <- struct{}{}:
+		return done, nil
+	default:
+	}
+	log.say("waiting: other builds are under way")
+	select {
+	case l.room <- struct{}{}:
+		return done, nil
+	case <-ctx.Done():
+		return nil, stoa.AsError(ctx.Err())
+	}
+}
+
 // prepare checks the job and makes its folders.
 func (b *job) prepare() error {
 	if b.Manifest == nil || b.Manifest.Kind != manifest.KindCode {
 		return stoa.Errorf(stoa.Internal, "only code is built")
+	}
+	if b.cfg.Sandbox.Mode() == sandbox.None {
+		b.log.say(noSandbox)
 	}
 	b.report = Report{Language: b.Recipe.Language, Runtime: b.Runtime}
 	for _, p := range b.Recipe.Programs {
@@ -233,19 +253,13 @@ func (b *job) prepare() error {
 
 func (b *job) path(name string) string { return filepath.Join(b.work, name) }
 
-func (b *job) clean(context.Context) error { return removeAll(b.work) }
-
 func (b *job) build(ctx context.Context) (res Result, err error) {
 	dir, done, err := b.Local.scratch.open(b.Owner, b.Recipe.Language)
 	if err != nil {
 		return Result{}, err
 	}
 	b.scratch = dir
-	defer func() {
-		if cerr := done(context.WithoutCancel(ctx)); err == nil {
-			err = cerr
-		}
-	}()
+	defer done(context.WithoutCancel(ctx))
 	if _, err := copySource(ctx, b.Source, b.path("src"), everything); err != nil {
 		return Result{}, err
 	}
@@ -316,7 +330,9 @@ func (b *job) dependencies(ctx context.Context, lang index) (index, error) {
 	// Another owner's layer is not used, though the files were the same: what filled
 	// it had that owner's cache before it.
 	k.add("1", b.Owner, r.Language, b.Runtime, platform, r.Dependencies, string(lang.Digest), network)
-	k.add(visible(b.env)...)
+	env := visible(b.env)
+	k.add(strconv.Itoa(len(env)))
+	k.add(env...)
 	if err := k.addFiles(b.path("locks"), names); err != nil {
 		return index{}, err
 	}

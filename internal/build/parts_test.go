@@ -277,11 +277,14 @@ func TestStoreKeepsTheLastUsed(t *testing.T) {
 		}
 	}
 	os.WriteFile(s.path(newFile+"half"), nil, 0o600)
+	os.WriteFile(s.path("orphan.tar"), nil, 0o600)
 	if s, err = newStore(s.dir, 2500, now); err != nil || !get(0) {
 		t.Errorf("after a restart: %v", err)
 	}
-	if _, err := os.Stat(s.path(newFile + "half")); err == nil {
-		t.Error("a half written file stays")
+	for _, name := range []string{newFile + "half", "orphan.tar"} {
+		if _, err := os.Stat(s.path(name)); err == nil {
+			t.Errorf("%s stays", name)
+		}
 	}
 	if err := os.WriteFile(s.path(key(0)+".json"), []byte("{"), 0o600); err != nil || get(0) {
 		t.Errorf("a broken index is taken: %v", err)
@@ -302,9 +305,7 @@ func TestScratch(t *testing.T) {
 		if bytes > 0 {
 			os.WriteFile(filepath.Join(dir, "x"), make([]byte, bytes), 0o400)
 		}
-		if err := done(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		done(t.Context())
 		return dir
 	}
 	has := func(dir string) bool { _, err := os.Stat(filepath.Join(dir, "x")); return err == nil }
@@ -336,8 +337,8 @@ func TestScratch(t *testing.T) {
 	if !has(dir) {
 		t.Error("a cache was emptied under a build")
 	}
-	if err := done(t.Context()); err != nil || has(dir) {
-		t.Errorf("with the last build it should go: %v", err)
+	if done(t.Context()); has(dir) {
+		t.Error("with the last build it should go")
 	}
 	left, _ := os.ReadDir(s.dir)
 	for _, e := range left {

@@ -152,8 +152,8 @@ func TestUsageOfVersion2(t *testing.T) {
 	if got := g.Usage(); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	if got := g.Procs(); len(got) != 1 {
-		t.Errorf("%v: one folder has one list of members", got)
+	if got := g.Tasks(); len(got) != 0 {
+		t.Errorf("%v: version 2 moves no threads", got)
 	}
 	g.Kill()
 	if b, err := os.ReadFile(filepath.Join(dir, "cgroup.kill")); err != nil || string(b) != "1" {
@@ -198,7 +198,7 @@ func TestARealGroupLimitsCountsAndGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	join := ""
-	for _, f := range g.Procs() {
+	for _, f := range g.Tasks() {
 		join += "echo $$ > " + f + " && "
 	}
 	// tail keeps the last line, which never ends.
@@ -228,9 +228,9 @@ func TestARealGroupLimitsCountsAndGoes(t *testing.T) {
 	if err := g.Remove(); err != nil {
 		t.Error(err)
 	}
-	for _, f := range g.Procs() {
-		if _, err := os.Stat(filepath.Dir(f)); err == nil {
-			t.Errorf("%s is left", f)
+	for _, dir := range g.Dirs {
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("%s is left", dir)
 		}
 	}
 }

@@ -91,8 +91,12 @@ func hierarchies(file string) (map[string]hierarchy, error) {
 	if err != nil {
 		return nil, stoa.Wrap(stoa.Internal, err, "the system's mounts cannot be read")
 	}
+	return parseMounts(string(b)), nil
+}
+
+func parseMounts(s string) map[string]hierarchy {
 	out := map[string]hierarchy{}
-	for line := range strings.Lines(string(b)) {
+	for line := range strings.Lines(s) {
 		// 36 35 98:0 /root /point options - type source superoptions
 		front, back, _ := strings.Cut(line, " - ")
 		f, s := strings.Fields(front), strings.Fields(back)
@@ -109,7 +113,7 @@ func hierarchies(file string) (map[string]hierarchy, error) {
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // ownGroups reads /proc/self/cgroup: by controller, and version 2 under "".
@@ -118,8 +122,12 @@ func ownGroups(file string) (map[string]string, error) {
 	if err != nil {
 		return nil, stoa.Wrap(stoa.Internal, err, "the process's own cgroups cannot be read")
 	}
+	return parseGroups(string(b)), nil
+}
+
+func parseGroups(s string) map[string]string {
 	out := map[string]string{}
-	for line := range strings.Lines(string(b)) {
+	for line := range strings.Lines(s) {
 		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(f) != 3 {
 			continue
@@ -128,7 +136,7 @@ func ownGroups(file string) (map[string]string, error) {
 			out[c] = f[2]
 		}
 	}
-	return out, nil
+	return out
 }
 
 // choose takes the first folder in which a group with the controller can be made.

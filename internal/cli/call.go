@@ -102,18 +102,31 @@ func (a *app) call(ctx context.Context, ref string, in client.Input, f callFlags
 func (a *app) callInput(c *cobra.Command, f callFlags) (client.Input, error) {
 	switch {
 	case c.Flags().Changed("text"):
-		return client.Input{ContentType: "text/plain; charset=utf-8", Body: strings.NewReader(f.text), Size: int64(len(f.text))}, nil
+		return textInput(f.text), nil
 	case c.Flags().Changed("json"):
-		if !json.Valid([]byte(f.json)) {
-			return client.Input{}, stoa.Errorf(stoa.Invalid, "--json %.100q is no JSON: in a shell put it in single quotation marks, and text in double ones, as in --json '\"text\"'", f.json)
-		}
-		return client.Input{ContentType: "application/json", Body: strings.NewReader(f.json), Size: int64(len(f.json))}, nil
+		return jsonInput("--json", f.json)
 	case f.file == "-":
 		return client.Input{ContentType: "application/octet-stream", Body: a.env.Stdin, Size: -1}, nil
 	}
-	in, err := os.Open(f.file)
+	return fileInput(f.file)
+}
+
+func textInput(text string) client.Input {
+	return client.Input{ContentType: "text/plain; charset=utf-8", Body: strings.NewReader(text), Size: int64(len(text))}
+}
+
+func jsonInput(flag, value string) (client.Input, error) {
+	if !json.Valid([]byte(value)) {
+		return client.Input{}, stoa.Errorf(stoa.Invalid, "%s %.100q is no JSON: in a shell put it in single quotation marks, and text in double ones, as in %s '\"text\"'", flag, value, flag)
+	}
+	return client.Input{ContentType: "application/json", Body: strings.NewReader(value), Size: int64(len(value))}, nil
+}
+
+// fileInput opens the file of --file; the caller closes it.
+func fileInput(path string) (client.Input, error) {
+	in, err := os.Open(path)
 	if err != nil {
-		return client.Input{}, stoa.Wrap(stoa.NotFound, err, "--file %s cannot be read: %v", f.file, errors.Unwrap(err))
+		return client.Input{}, stoa.Wrap(stoa.NotFound, err, "--file %s cannot be read: %v", path, errors.Unwrap(err))
 	}
 	st, err := in.Stat()
 	if err == nil && st.IsDir() {
@@ -121,13 +134,13 @@ func (a *app) callInput(c *cobra.Command, f callFlags) (client.Input, error) {
 	}
 	if err != nil {
 		in.Close()
-		return client.Input{}, stoa.Wrap(stoa.Invalid, err, "--file %s cannot be read: %v", f.file, err)
+		return client.Input{}, stoa.Wrap(stoa.Invalid, err, "--file %s cannot be read: %v", path, err)
 	}
 	size := st.Size()
 	if !st.Mode().IsRegular() {
 		size = -1
 	}
-	return client.Input{ContentType: manifest.MediaType(f.file), Body: in, Size: size}, nil
+	return client.Input{ContentType: manifest.MediaType(path), Body: in, Size: size}, nil
 }
 
 // writeAnswer writes an answer where it is wanted.

@@ -39,13 +39,17 @@ type Deps struct {
 	Version string // of this build
 	Build   string // tells two builds of the same version apart
 	Serve   func(ctx context.Context, o ServeOptions) error
-	Worker  func(ctx context.Context, o WorkerOptions) error
+	// Start starts a server within this process; its Run must be called then.
+	Start  func(ctx context.Context, o ServeOptions) (*Server, error)
+	Worker func(ctx context.Context, o WorkerOptions) error
 	// Plugs read models, for the commands that need no server.
 	Plugs []importer.Plug
 	// CheckONNX runs an ONNX file on each case and compares its outputs.
 	CheckONNX func(ctx context.Context, model string, cases []importer.Case) ([]importer.Comparison, error)
 	// Checks are what doctor looks at beyond its own.
 	Checks []Check
+	// Protections says what a sandbox is on this machine that a server would have.
+	Protections func(ctx context.Context, o ServeOptions) []Row
 }
 
 // ServeOptions are those of stoa serve.
@@ -57,6 +61,12 @@ type ServeOptions struct {
 	Keyless     []string // what strangers may call; nil is the server's default
 	KeylessRate int      // of their calls, a minute and address; 0 is the server's default
 	Forwarded   bool     // a proxy writes X-Forwarded-For
+	Sandbox     string   // on, strict or none; "" is the server's default
+	Init        string   // stoa-init; "" finds it
+	Bwrap       string   // bubblewrap; "" finds it
+	BuildHosts  []string // that builds may reach; nil is those of the language clients' configuration, and empty none
+	CodeHosts   []string // that running code may reach
+	KeepLogs    time.Duration
 	Verbose     bool
 }
 
@@ -81,9 +91,9 @@ func New(env Env, deps Deps) *cobra.Command {
 	a := &app{env: env, deps: deps}
 	root := &cobra.Command{
 		Use:   "stoa",
-		Short: "Turn trained models into always-on, versioned REST services",
-		Long: `Stoa turns trained models into always-on, versioned REST services on your own
-machines. One program is the server, the worker and this command line.
+		Short: "Turn trained models and code into always-on, versioned REST services",
+		Long: `Stoa turns trained models and code into always-on, versioned REST services on
+your own machines. One program is the server, the worker and this command line.
 
 The server and key of a command are those of --server and --key, else of
 STOA_SERVER and STOA_KEY, else of the profile that "stoa login" wrote, else
@@ -106,7 +116,7 @@ STOA_SERVER and STOA_KEY, else of the profile that "stoa login" wrote, else
 		return &usageError{fmt.Sprintf("%v\nsee %s --help", err, c.CommandPath())}
 	})
 	root.AddCommand(
-		a.serveCommand(), a.workerCommand(), a.initCommand(), a.pushCommand(), a.callCommand(), a.lsCommand(), a.showCommand(),
+		a.serveCommand(), a.workerCommand(), a.initCommand(), a.devCommand(), a.pushCommand(), a.callCommand(), a.lsCommand(), a.showCommand(),
 		a.versionsCommand(), a.rmCommand(), a.inspectCommand(), a.previewCommand(), a.importCommand(), a.keysCommand(), a.loginCommand(), a.linkCommand(),
 		a.logsCommand(), a.secretsCommand(), a.runnerTestCommand(), a.doctorCommand(), a.versionCommand(), a.upCommand(), a.downCommand(),
 	)

@@ -9,15 +9,6 @@ import (
 	"github.com/stoa-project/stoa/internal/sketch"
 )
 
-// infer makes the manifest that a model's files suggest, as text.
-func (a *app) infer(ctx context.Context, src *source, name string, opt importer.Options) (string, error) {
-	s, err := a.sketch(ctx, src, name, opt)
-	if err != nil {
-		return "", err
-	}
-	return s.Text(), nil
-}
-
 // sketch makes the manifest that a model's files suggest. A network that is not
 // supported in all its parts is refused.
 func (a *app) sketch(ctx context.Context, src *source, name string, opt importer.Options) (sketch.Sketch, error) {

@@ -21,8 +21,9 @@ func (a *app) initCommand() *cobra.Command {
 		Use:   "init [FOLDER] | init --language LANGUAGE NAME",
 		Short: "Begin an algorithm: a stoa.yaml for a model, or a folder of code",
 		Long: `Write a stoa.yaml into a folder: what the model's files there say about inputs
-and outputs is filled in; where there is no model yet, the file is an example
-with comments. A stoa.yaml that exists is never changed.
+and outputs is filled in, or the language of the code there; where there is
+neither yet, the file is an example with comments. A stoa.yaml that exists is
+never changed.
 
 With --language, make a folder of code that works as it is: a program that
 greets, with its stoa.yaml. NAME is owner/name or name. The languages are ` + languageNames() + `.`,
@@ -49,9 +50,6 @@ greets, with its stoa.yaml. NAME is owner/name or name. The languages are ` + la
 		path := filepath.Join(dir, manifest.FileName)
 		if _, err := os.Lstat(path); err == nil {
 			return stoa.Errorf(stoa.Conflict, "%s exists already, and is left as it is", path)
-		}
-		if *name == "" {
-			*name = nameFromFolder(dir)
 		}
 		var opt importer.Options
 		if err := open.set(&opt); err != nil {
@@ -83,14 +81,22 @@ func (a *app) firstManifest(c *cobra.Command, dir, name string, opt importer.Opt
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", "", stoa.Wrap(stoa.Invalid, err, "%s cannot be read: %v", dir, plainCause(err))
 	}
-	if len(entries) > 0 && len(a.deps.Plugs) > 0 {
-		text, err := a.infer(c.Context(), &source{dir: dir}, name, opt)
+	src := &source{dir: dir}
+	conf, err := src.conf()
+	if err != nil {
+		return "", "", err
+	}
+	if conf == nil { // it has a name of its own
+		name = firstOf(name, nameFromFolder(dir))
+	}
+	if len(entries) > 0 {
+		text, from, err := a.guess(c.Context(), src, name, opt)
 		if err == nil {
-			return text, "the model's files", nil
+			return text, from, nil
 		}
 		fmt.Fprintf(a.env.Stderr, "stoa: the files in %s do not make a manifest: %s\n", dir, stoa.AsError(err).Msg)
 	}
-	return exampleManifest(name), "the example", nil
+	return exampleManifest(firstOf(name, nameFromFolder(dir))), "the example", nil
 }
 
 // nameFromFolder makes an algorithm's name of a folder's.

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,7 @@ keeps it for a week.`,
 			return nil
 		})
 		if q.Follow && c.Context().Err() != nil {
-			return nil // that is how it ends
+			return nil //nolint:nilerr // that is how it ends
 		}
 		return err
 	}
@@ -51,12 +52,8 @@ keeps it for a week.`,
 
 // printEntry prints an entry with its time, version and call before each line.
 func (a *app) printEntry(e client.LogEntry) {
-	head := e.Time.Local().Format("2006-01-02 15:04:05.000")
-	for _, part := range []string{e.Version, e.Request, e.Stream} {
-		if part != "" {
-			head += " " + part
-		}
-	}
+	parts := []string{e.Time.Local().Format("2006-01-02 15:04:05.000"), e.Version, e.Request, e.Stream}
+	head := strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 	for line := range strings.Lines(e.Text) {
 		fmt.Fprintf(a.env.Stdout, "%s  %s\n", head, printable(strings.TrimRight(line, "\r\n")))
 	}

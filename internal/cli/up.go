@@ -3,9 +3,11 @@ package cli
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,6 +30,8 @@ type upFlags struct {
 	data   string
 	listen string
 	demos  string
+	server ServeOptions // what else the server is told
+	anew   bool         // it was told just now: a server that runs is started again
 }
 
 func (a *app) upCommand() *cobra.Command {
@@ -45,8 +49,16 @@ changes nothing. "stoa down" stops the server.`,
 	c.Flags().StringVar(&f.data, "data", ".stoa", "folder of all state")
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "address to listen at")
 	c.Flags().StringVar(&f.demos, "demos", "", "folder whose folders are published (default: demo here, else beside the program)")
+	sandboxFlags(c, &f.server)
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := f.server.check(); err != nil {
+			return err
+		}
+		a.warnSandbox(f.server.Sandbox)
+		for _, name := range []string{"sandbox", "init", "bwrap"} {
+			f.anew = f.anew || c.Flags().Changed(name)
+		}
 		u, err := a.up(c.Context(), f)
 		if err != nil {
 			return err
@@ -163,6 +175,10 @@ func (a *app) up(ctx context.Context, f upFlags) (*up, error) {
 	}
 	for _, d := range demos {
 		answer, err := a.showDemo(ctx, cl, filepath.Dir(d), f.data)
+		if stoa.KindOf(err) == stoa.Unsupported { // a language that this machine lacks
+			fmt.Fprintf(a.env.Stderr, "stoa: %s is left out: %s\n", filepath.Dir(d), stoa.AsError(err).Msg)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -198,10 +214,10 @@ func findDemos(dir string) ([]string, error) {
 func (a *app) ensureServer(ctx context.Context, f upFlags) (serve.Record, error) {
 	rec, err := serve.ReadRecord(f.data)
 	if err == nil {
-		if rec.Build == a.deps.Build && rec.URL == "http://"+f.listen {
+		if rec.Build == a.deps.Build && rec.URL == "http://"+f.listen && !f.anew {
 			return rec, nil
 		}
-		fmt.Fprintf(a.env.Stderr, "the server at %s is of another build or address: it is started anew\n", rec.URL)
+		fmt.Fprintf(a.env.Stderr, "the server at %s is of another build, address or sandbox: it is started anew\n", rec.URL)
 		if err := stopServer(ctx, f.data, rec); err != nil {
 			return rec, err
 		}
@@ -225,7 +241,7 @@ func (a *app) startServer(ctx context.Context, f upFlags) (serve.Record, error) 
 		return rec, stoa.Wrap(stoa.Invalid, err, "the data folder cannot be written: %v", err)
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), self, "serve", "--data", f.data, "--listen", f.listen)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), self, f.serveArgs()...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -247,6 +263,17 @@ func (a *app) startServer(ctx context.Context, f upFlags) (serve.Record, error) 
 		return err == nil && ready(ctx, r.URL), err
 	})
 	return rec, err
+}
+
+// serveArgs are the words that start the server.
+func (f upFlags) serveArgs() []string {
+	args := []string{"serve", "--data", f.data, "--listen", f.listen}
+	for flag, value := range map[string]string{"--sandbox": f.server.Sandbox, "--init": f.server.Init, "--bwrap": f.server.Bwrap} {
+		if value != "" {
+			args = append(args, flag, value)
+		}
+	}
+	return args
 }
 
 // serverSays gives the last thing that a server wrote, without our own name.
@@ -280,15 +307,11 @@ func ready(ctx context.Context, url string) bool {
 
 // showDemo publishes a demo and calls it with its sample.
 func (a *app) showDemo(ctx context.Context, cl *client.Client, dir, data string) (upAnswer, error) {
-	r, err := a.collect(ctx, []string{dir}, "")
+	r, m, err := a.collect(ctx, []string{dir}, naming{})
 	if err != nil {
 		return upAnswer{}, err
 	}
 	p, err := cl.Push(ctx, r)
-	if err != nil {
-		return upAnswer{}, err
-	}
-	m, err := manifest.Parse(filepath.Join(dir, manifest.FileName), []byte(r.Manifest))
 	if err != nil {
 		return upAnswer{}, err
 	}
@@ -330,6 +353,10 @@ func tell(v stoa.Value, data, name string) (text, saved string, err error) {
 		}
 		return fmt.Sprintf("a picture of %d KB", len(v.Data)>>10), saved, nil
 	}
+	if text, picture := pictureIn(v.Data); picture != nil {
+		shown, saved, err := tell(stoa.Value{Type: stoa.Binary, Data: picture}, data, name)
+		return text + ", and " + shown, saved, err
+	}
 	var labels struct {
 		Label  string `json:"label"`
 		Labels []struct {
@@ -341,6 +368,28 @@ func tell(v stoa.Value, data, name string) (text, saved string, err error) {
 		return fmt.Sprintf("%s (%s %.0f%%)", labels.Label, labels.Labels[0].Label, 100*labels.Labels[0].Score), "", nil
 	}
 	return string(v.Data), "", nil
+}
+
+// pictureIn takes a picture out of a JSON answer that holds one as a data URI,
+// and gives the answer's other texts.
+func pictureIn(data []byte) (text string, picture []byte) {
+	var fields map[string]any
+	if json.Unmarshal(data, &fields) != nil {
+		return "", nil
+	}
+	var texts []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		s, ok := fields[name].(string)
+		if !ok {
+			continue
+		}
+		if rest, isURI := strings.CutPrefix(s, "data:image/jpeg;base64,"); isURI {
+			picture, _ = base64.StdEncoding.DecodeString(rest) // one that is damaged is no picture
+			continue
+		}
+		texts = append(texts, s)
+	}
+	return strings.Join(texts, ", "), picture
 }
 
 // print shows what was done, and what to do next.
@@ -358,6 +407,9 @@ func (u *up) print(w io.Writer, program, data string) error {
 		if d.Saved != "" {
 			fmt.Fprintf(w, "%s turned %s into %s\n", d.Name, d.Sample, d.Saved)
 		}
+	}
+	if len(u.Demos) == 0 {
+		return stoa.Errorf(stoa.Unsupported, "no demo could be published here")
 	}
 	example := u.Demos[len(u.Demos)-1]
 	_, err := fmt.Fprintf(w, `

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stoa-project/stoa"
@@ -129,12 +130,25 @@ func (r *Runner) answered(c *call, v stoa.Value, err error) {
 	} else {
 		c.value, c.err = v, err
 		c.stdout, c.stderr = r.logs.end(c)
+		c.explain()
 	}
 	<-r.slots
 	if kill {
 		r.process.kill()
 	}
 	c.done <- struct{}{}
+}
+
+// explain gives the end of the program in a call what it printed last: most
+// languages say there what was wrong.
+func (c *call) explain() {
+	e, ok := errors.AsType[*stoa.Error](c.err)
+	if !ok || e.Type != SystemExit || e.Stack != "" || c.stderr == "" {
+		return
+	}
+	told := *e // others have the same
+	told.Stack = strings.ToValidUTF8(c.stderr[max(len(c.stderr)-recentSize, 0):], "")
+	c.err = &told
 }
 
 // giveUp lets go of a call. Its place is free again when the program has
@@ -256,13 +270,13 @@ func (r *Runner) wait() {
 		calls = append(calls, c)
 	}
 	r.mu.Unlock()
+	r.logs.ready() // takes what is still in the pipes
+	r.load(loading)
+	close(r.done) // before the calls end: who hears of that may look
 	for _, c := range calls {
 		r.answered(c, stoa.Value{}, cause)
 	}
-	r.logs.ready() // takes what is still in the pipes
-	r.load(loading)
 	r.logs.close()
-	close(r.done)
 }
 
 // Done is closed when the program has ended.

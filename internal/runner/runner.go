@@ -34,6 +34,9 @@ type Program struct {
 	Dir         string   `json:"dir,omitempty"`
 	Protocol    string   `json:"protocol"`              // Pipe or Frames
 	Concurrency int      `json:"concurrency,omitempty"` // calls at once; 0 and pipe: 1
+	// Load is how long it may take to become ready; 0: as long as Start's context
+	// lasts. Where that ends first, nobody hears what the program printed.
+	Load time.Duration `json:"load,omitempty"`
 	// Output bounds a result, and Log what is kept of each stream of one call, in
 	// bytes; 0 means the defaults.
 	Output int64 `json:"output,omitempty"`

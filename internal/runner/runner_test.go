@@ -231,3 +231,35 @@ func TestResultsAreLimited(t *testing.T) {
 		}
 	})
 }
+
+// When a program ends with calls under way, each of them ends too: with the
+// reason, or as one that was never told.
+func TestTheEndAmongOtherCalls(t *testing.T) {
+	each(t, func(t *testing.T, protocol string) {
+		for range 10 {
+			r := begin(t, program(protocol), runner.Config{})
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() {
+					for {
+						got := r.Run(t.Context(), runner.Call{Input: text("x")})
+						if got.Err == nil {
+							continue
+						}
+						if e := stoa.AsError(got.Err); e.Type != runner.SystemExit && e.Kind != stoa.NotFound {
+							t.Errorf("a call ended with %+v", e)
+						}
+						return
+					}
+				})
+			}
+			wg.Go(func() {
+				if got := r.Run(t.Context(), runner.Call{Input: text(runnertest.AskExit)}); got.Err == nil {
+					t.Error("the program did not end")
+				}
+			})
+			wg.Wait()
+			<-r.Done()
+		}
+	})
+}

@@ -12,8 +12,8 @@ import (
 	"github.com/stoa-project/stoa"
 )
 
-// Start starts a program and waits until it is ready for calls; the deadline of
-// ctx is the limit on that. A program that does not become ready is killed, and
+// Start starts a program and waits until it is ready for calls; its Load
+// and the deadline of ctx are the limits on that. A program that does not become ready is killed, and
 // the error says why: LoadingError, or the type that the author's code gives.
 // The Runner must be closed.
 func Start(ctx context.Context, p Program, cfg Config) (*Runner, error) {
@@ -31,11 +31,17 @@ func Start(ctx context.Context, p Program, cfg Config) (*Runner, error) {
 	if err := r.spawn(); err != nil {
 		return nil, err
 	}
+	late := ctx
+	if p.Load > 0 {
+		var cancel context.CancelFunc
+		late, cancel = context.WithTimeout(ctx, p.Load)
+		defer cancel()
+	}
 	var err error
 	select {
 	case err = <-r.loaded:
-	case <-ctx.Done():
-		err = ctx.Err()
+	case <-late.Done():
+		err = late.Err()
 	}
 	if err == nil {
 		return r, nil
@@ -54,6 +60,8 @@ func complete(p *Program, cfg *Config) error {
 		return stoa.Errorf(stoa.Invalid, "protocol: %.40q is neither %s nor %s", p.Protocol, Pipe, Frames)
 	case p.Concurrency < 0 || p.Concurrency > MaxConcurrency:
 		return stoa.Errorf(stoa.Invalid, "concurrency: %d is not from 1 to %d", p.Concurrency, MaxConcurrency)
+	case p.Load < 0:
+		return stoa.Errorf(stoa.Invalid, "load: %s is no time to become ready in", p.Load)
 	case p.Output < 0 || p.Output > MaxOutput:
 		return stoa.Errorf(stoa.Invalid, "output: %d is not from 1 to %d bytes", p.Output, MaxOutput)
 	case p.Log < 0 || p.Log > MaxOutput:

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -101,6 +102,12 @@ func TestLoadingHasATime(t *testing.T) {
 		}
 		cancel()
 	}
+	p := sh("echo reading weights; exec cat")
+	p.Load = 200 * time.Millisecond
+	_, err := try(t, p, runner.Config{})
+	if e := stoa.AsError(err); e == nil || e.Type != runner.LoadingError || !strings.Contains(e.Msg, "not ready after") || e.Stack != "reading weights" {
+		t.Errorf("over its own limit: %+v", e)
+	}
 }
 
 // Programs that are unlike ours and must work all the same.
@@ -124,7 +131,7 @@ func TestWhatOtherKitsDo(t *testing.T) {
 		},
 		"what is printed before the end is the call's": {
 			p: sh(ready + `read -r line; echo out; echo "Traceback" >&2; exit 9`), out: "out\n", errOut: "Traceback\n",
-			err: stoa.Error{Kind: stoa.Failed, Type: runner.SystemExit, Msg: "exited with code 9"},
+			err: stoa.Error{Kind: stoa.Failed, Type: runner.SystemExit, Msg: "exited with code 9", Stack: "Traceback\n"},
 		},
 		"an answer, and the end": {p: sh(ready + `read -r line; echo '{"result":7}' >"$STOA_FIFO"`), want: "7"},
 		"a signal": {
@@ -303,4 +310,40 @@ func sendRaw(pieces, socket string) error {
 	}
 	_, err = io.Copy(io.Discard, in)
 	return err
+}
+
+// Programs come and go; descriptors and goroutines go with them.
+func TestNothingOfOursIsLeft(t *testing.T) {
+	count := func() (int, int) {
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(fds), runtime.NumGoroutine()
+	}
+	begin(t, sh(ready+"cat"), runner.Config{}).Close(t.Context()) // what is opened once is open now
+	fds, goroutines := count()
+	for range 10 {
+		for _, p := range []runner.Program{
+			sh(ready + answerEach), program(runner.Frames), sh("exit 1"), {Command: []string{"no-such-program"}, Protocol: runner.Frames},
+			{Command: []string{"no-such-program"}, Protocol: runner.Pipe}, raw(frame(2, 0, 0, "", "")),
+		} {
+			r, err := try(t, p, runner.Config{})
+			if err != nil {
+				continue
+			}
+			call(t, r, "x")
+			r.Close(t.Context())
+		}
+	}
+	for {
+		f, g := count()
+		if f <= fds && g <= goroutines {
+			return
+		}
+		runtime.Gosched() // the last of them end by themselves
+		if t.Context().Err() != nil {
+			t.Fatalf("%d descriptors where there were %d, %d goroutines where there were %d", f, fds, g, goroutines)
+		}
+	}
 }

@@ -116,8 +116,9 @@ func (s *Sandbox) plan(spec *Spec, fd fds, uid int, cgroups []string) (stage.Pla
 		}
 		args = append(args, bind, source, m.Target)
 	}
-	if uid != 0 {
-		// It may lie where the user cannot go.
+	if uid != 0 && !within("/usr", s.cfg.Bwrap) {
+		// It may lie where the user cannot go. Below /usr anybody can, and security
+		// modules know it by that path.
 		p.Mounts = append(p.Mounts, stage.Mount{Source: s.cfg.Bwrap, Name: "bwrap"})
 		p.Path = filepath.Join(stage.Folder, "bwrap")
 	}

@@ -112,7 +112,7 @@ func (s *Sandbox) command(spec *Spec, group *cgroup.Group) (*exec.Cmd, *os.File,
 	fd := fds{plan: base, args: base + 1, filter: base + 2, status: base + 3}
 	var cgroups []string
 	if group != nil {
-		cgroups = group.Procs()
+		cgroups = group.Tasks()
 	} else if spec.Limits.Processes > 0 {
 		fd.block = base + 4
 	}
@@ -162,6 +162,17 @@ func (s *Sandbox) command(spec *Spec, group *cgroup.Group) (*exec.Cmd, *os.File,
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a Ctrl-C for the server is not for it
 	if uid != 0 {
 		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNS
+	}
+	if group != nil && group.V2 != "" {
+		dir, err := os.Open(group.V2)
+		if err != nil {
+			_ = status.Close()
+			return fail(err)
+		}
+		// The child has no use for it, but it is closed with the others after the
+		// start, which is when it has been used.
+		cmd.ExtraFiles = append(cmd.ExtraFiles, dir)
+		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(dir.Fd())
 	}
 	return cmd, status, unblock, nil
 }

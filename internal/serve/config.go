@@ -56,6 +56,10 @@ type Config struct {
 	StopWorkers func() bool
 }
 
+// CacheDir is the name below the data folder of what builds leave for later ones.
+// All else there is state; this may be kept without it.
+const CacheDir = cacheDir
+
 func (c Config) withDefaults() (Config, error) {
 	if c.Data == "" {
 		return c, stoa.Errorf(stoa.Invalid, "no data folder: give --data DIR")

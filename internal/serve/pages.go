@@ -22,7 +22,7 @@ func (s *System) pages(cat *catalog.Catalog) (api.Door, error) {
 	if err != nil {
 		return api.Door{}, err
 	}
-	one, err := algorithm.Routes(algorithm.Config{Site: site, Catalog: cat, Keyless: s.strangers.Names})
+	one, err := algorithm.Routes(algorithm.Config{Site: site, Catalog: cat, Keyless: s.strangers.Names, Logs: s.book})
 	if err != nil {
 		return api.Door{}, err
 	}

@@ -3,6 +3,7 @@ package shim
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"sync"
 
@@ -151,6 +152,7 @@ func (p *programs) start(ctx context.Context, id string, prog runner.Program) er
 	p.set(l)
 	go func() {
 		<-r.Done()
+		_, _ = fmt.Fprintf(p.log, "stoa-init: the program %s has ended: %v\n", id, r.Err()) // a log that cannot be written is no reason to stop
 		p.reaper.ended(pid)
 		p.mu.Lock()
 		if p.loaded == l {

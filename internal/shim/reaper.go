@@ -4,8 +4,12 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -34,15 +38,44 @@ func (r *reaper) start(c *exec.Cmd) error {
 }
 
 // ended says that a command was waited for. What it has left behind is killed
-// where that can be told from others: in a process namespace of our own.
+// and collected before ended returns, or nearly always: what the kernel does not
+// let go of within sweepTime is left to die.
 func (r *reaper) ended(pid int) {
 	r.mu.Lock()
 	delete(r.ours, pid)
-	if len(r.ours) == 0 && os.Getpid() == 1 {
-		_ = syscall.Kill(-1, syscall.SIGKILL) // all but the first process; there may be none
-	}
 	r.mu.Unlock()
-	r.reap()
+	start := time.Now()
+	for left := r.reap(); left && time.Since(start) < sweepTime; left = r.reap() {
+		<-time.After(time.Millisecond)
+	}
+}
+
+// sweepTime is for processes that are in a system call which no signal ends.
+const sweepTime = time.Second
+
+// sweep kills what nobody of ours has to do with: everything else in a process
+// namespace of our own, and elsewhere our children, which are orphans. Theirs
+// become ours when they end, and we are called again. mu is held.
+func (r *reaper) sweep() {
+	if len(r.ours) > 0 {
+		return
+	}
+	if os.Getpid() == 1 {
+		_ = syscall.Kill(-1, syscall.SIGKILL) // all but the first process; there may be none
+		return
+	}
+	tasks, _ := filepath.Glob("/proc/self/task/*/children") // the pattern is right
+	for _, t := range tasks {
+		b, err := os.ReadFile(t)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for f := range strings.FieldsSeq(string(b)) {
+			if pid, err := strconv.Atoi(f); err == nil {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+			}
+		}
+	}
 }
 
 // groups gives the process groups that our commands lead.
@@ -86,28 +119,27 @@ func (r *reaper) watch() (stop func()) {
 	}
 }
 
-// reap collects the orphans that have ended. It stops at one of ours, since the
-// system tells of no other before that is collected; ended then comes back.
-func (r *reaper) reap() {
+// reap collects the orphans that have ended, and tells whether there are others
+// while nobody waits for any. It stops at one of ours, since the system tells of
+// no other before that is collected; ended then comes back.
+func (r *reaper) reap() (left bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.sweep()
 	for {
-		pid := endedChild()
-		if pid == 0 {
-			return
-		}
-		if _, known := r.ours[pid]; known {
-			return
+		pid, some := endedChild()
+		if _, known := r.ours[pid]; known || pid == 0 {
+			return some && len(r.ours) == 0
 		}
 		if _, err := syscall.Wait4(pid, nil, syscall.WNOHANG, nil); err != nil && err != syscall.EINTR {
-			return
+			return false
 		}
 	}
 }
 
 // endedChild gives the pid of a child that has ended, and leaves it to be waited
-// for; 0 where there is none.
-func endedChild() int {
+// for; 0 where none has. some tells whether there are children at all.
+func endedChild() (pid int, some bool) {
 	var info struct {
 		_   [12]byte // signo, errno, code
 		_   [4 * (unsafe.Sizeof(uintptr(0))/4 - 1)]byte
@@ -118,10 +150,10 @@ func endedChild() int {
 		_, _, e := syscall.Syscall6(syscall.SYS_WAITID, pAll, 0, uintptr(unsafe.Pointer(&info)), wExited|wNoHang|wNoWait, 0, 0)
 		switch e {
 		case 0:
-			return int(info.pid)
+			return int(info.pid), true
 		case syscall.EINTR:
 		default:
-			return 0
+			return 0, false
 		}
 	}
 }

@@ -48,7 +48,13 @@ func connect() int {
 }
 
 // replica starts stoa-init as the driver does, and connects to it.
-func replica(t *testing.T) (*worker.Remote, *exec.Cmd) {
+func replica(t testing.TB) (*worker.Remote, *exec.Cmd) {
+	t.Helper()
+	return replicaIn(t)
+}
+
+// replicaIn starts it through another command, such as one that makes a sandbox.
+func replicaIn(t testing.TB, through ...string) (*worker.Remote, *exec.Cmd) {
 	t.Helper()
 	dir := t.TempDir()
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "s"), Net: "unix"})
@@ -62,7 +68,8 @@ func replica(t *testing.T) (*worker.Remote, *exec.Cmd) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	cmd := exec.Command(shimtest.Build(t), "serve", "--label", "ann", "--build", "b1", "--folder", dir)
+	command := append(through, shimtest.Build(t), "serve", "--label", "ann", "--build", "b1", "--folder", dir)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.ExtraFiles = []*os.File{file}
 	if testing.Verbose() {
 		cmd.Stderr = os.Stderr
@@ -105,7 +112,7 @@ func each(t *testing.T, test func(t *testing.T, protocol string)) {
 	}
 }
 
-func load(t *testing.T, r *worker.Remote, m worker.Model) {
+func load(t testing.TB, r *worker.Remote, m worker.Model) {
 	t.Helper()
 	if _, err := r.Load(t.Context(), m); err != nil {
 		t.Fatalf("Load: %v", err)
@@ -203,6 +210,61 @@ func TestOrphansAreCollected(t *testing.T) {
 	out, err := exec.Command("ps", "-o", "pid=,stat=", "--ppid", strconv.Itoa(cmd.Process.Pid)).Output()
 	if len(out) > 0 {
 		t.Errorf("children of the shim: %s, %v", out, err)
+	}
+}
+
+// What a program has left behind is killed, also what left its process group: by
+// the first process of a namespace, and by one that is not.
+func TestNothingOfAProgramIsLeft(t *testing.T) {
+	for name, through := range map[string][]string{
+		"first": {"bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--as-pid-1", "--proc", "/proc", "--die-with-parent"},
+		"other": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			if len(through) > 0 {
+				if _, err := exec.LookPath(through[0]); err != nil {
+					t.Skip("SKIPPED: there is no bwrap, to have processes of our own")
+				}
+			}
+			r, _ := replicaIn(t, through...)
+			mark := "sleep 98765" + strconv.Itoa(os.Getpid()) // ours, among those of the machine
+			m := script(`setsid ` + mark + ` & echo PIPE_INIT_COMPLETE; read -r line; until ps -eo args | grep -qx '` + mark + `'; do :; done; ps -eo args >&2; exit 3`)
+			for range 3 {
+				load(t, r, m)
+				got, err := run(t, r, "x")
+				if e := stoa.AsError(got.Err); err != nil || e == nil || e.Msg != "exited with code 3" {
+					t.Fatalf("%v, %v", got.Err, err)
+				}
+				if n := strings.Count(got.Stderr, "\n"+mark+"\n"); n != 1 {
+					t.Errorf("%d of them live: %s", n, got.Stderr)
+				}
+			}
+			if err := r.Unload(t.Context(), "m"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestItEndsWhenNobodyIsConnected(t *testing.T) {
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	file, err := ln.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	cmd := exec.Command(shimtest.Build(t), "serve", "--linger", "10ms")
+	cmd.ExtraFiles = []*os.File{file}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	cmd = exec.Command(shimtest.Build(t), "serve")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "no listener at descriptor 3") {
+		t.Errorf("without a listener: %v: %s", err, out)
 	}
 }
 

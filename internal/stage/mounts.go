@@ -20,9 +20,10 @@ func layOut(p *Plan) error {
 	if p.UID == 0 {
 		return nil
 	}
-	// Nothing that follows is to be seen outside.
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("the mount namespace cannot be made private: %w", err)
+	// Nothing that follows is to be seen outside. What is unmounted outside goes
+	// here too, so that a sandbox keeps no file system busy that it does not see.
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		return fmt.Errorf("the mount namespace cannot be parted from the host's: %w", err)
 	}
 	users, err := userNamespace(p.UID)
 	if err != nil {

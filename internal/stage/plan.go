@@ -9,7 +9,7 @@ package stage
 // Plan is what a stage is told, as JSON on the descriptor that its one argument
 // names.
 type Plan struct {
-	Cgroups []string `json:"cgroups,omitempty"` // files to write "0" into
+	Cgroups []string `json:"cgroups,omitempty"` // lists of threads to write "0" into
 	Limits  []Limit  `json:"limits,omitempty"`
 	Mounts  []Mount  `json:"mounts,omitempty"`
 	// UID is the user and group to become; 0 means to stay who we are. With one

@@ -161,17 +161,15 @@ func give(uid int) error {
 	return nil
 }
 
-// become gives root up. The calls are those of package syscall, which hold for
-// all threads.
+// become gives root up, for this thread alone: the others end when it becomes
+// bubblewrap, and to have each of them do the same first takes milliseconds where
+// the machine is busy.
 func become(uid int) error {
-	if err := syscall.Setgroups([]int{}); err != nil {
-		return err
-	}
-	if err := syscall.Setresgid(uid, uid, uid); err != nil {
-		return err
-	}
-	if err := syscall.Setresuid(uid, uid, uid); err != nil {
-		return err
+	id := uintptr(uid)
+	for _, c := range [][4]uintptr{{unix.SYS_SETGROUPS, 0, 0, 0}, {unix.SYS_SETRESGID, id, id, id}, {unix.SYS_SETRESUID, id, id, id}} {
+		if _, _, errno := unix.RawSyscall(c[0], c[1], c[2], c[3]); errno != 0 {
+			return errno
+		}
 	}
 	// The keys of whoever started the server are not to be had inside. A kernel
 	// without keys has none to hide.

@@ -35,9 +35,15 @@ const nobody = 65534
 // ground is where attempts are made.
 type ground struct {
 	box    *sandbox.Sandbox
+	init   string // the path of stoa-init
 	probe  string // outside; inside it is inProbe
 	bundle string // the folder that is /opt/algorithm inside
 	other  string // another version's file
+}
+
+func (g *ground) config(t *testing.T) sandbox.Config {
+	t.Helper()
+	return sandbox.Config{Dir: t.TempDir(), Init: g.init, Cgroup: os.Getenv(cgroupVar)}
 }
 
 const inProbe = "/opt/algorithm/probe"
@@ -47,23 +53,23 @@ func newGround(t *testing.T) *ground {
 	if sandbox.Find("") == "" {
 		t.Skip("SKIPPED: bubblewrap (bwrap) is not installed")
 	}
-	initPath, probe := os.Getenv(initVar), os.Getenv(probeVar)
-	if initPath == "" {
-		initPath, probe = shimtest.Build(t), buildProbe(t, t.TempDir())
+	g := &ground{init: os.Getenv(initVar), probe: os.Getenv(probeVar)}
+	if g.init == "" {
+		g.init, g.probe = shimtest.Build(t), buildProbe(t, t.TempDir())
 	}
-	box, err := sandbox.New(sandbox.Config{Dir: t.TempDir(), Init: initPath, Cgroup: os.Getenv(cgroupVar)})
+	box, err := sandbox.New(g.config(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(box.Close)
 	dir := t.TempDir()
-	g := &ground{box: box, probe: probe, bundle: filepath.Join(dir, "bundle"), other: filepath.Join(dir, "other", "secret")}
+	g.box, g.bundle, g.other = box, filepath.Join(dir, "bundle"), filepath.Join(dir, "other", "secret")
 	for _, d := range []string{g.bundle, filepath.Dir(g.other)} {
 		if err := os.Mkdir(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b, err := os.ReadFile(probe)
+	b, err := os.ReadFile(g.probe)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,6 +192,25 @@ func asNobody(t *testing.T, cgroup string) {
 		if strings.Contains(line, "SKIPPED") && !strings.Contains(line, "already") {
 			t.Errorf("as an ordinary user: %s", line)
 		}
+	}
+}
+
+// TestStrictRefusesWhatIsWatched: the user without a cgroup is refused, others are
+// not.
+func TestStrictRefusesWhatIsWatched(t *testing.T) {
+	g := newGround(t)
+	watched := slices.ContainsFunc(g.box.Report(), func(p sandbox.Protection) bool { return p.State == sandbox.Watched })
+	if want := os.Geteuid() != 0 && os.Getenv(cgroupVar) == ""; watched != want {
+		t.Errorf("memory is watched: %v, want %v", watched, want)
+	}
+	cfg := g.config(t)
+	cfg.Mode = sandbox.Strict
+	strict, err := sandbox.New(cfg)
+	if err == nil {
+		strict.Close()
+	}
+	if watched != (err != nil) || watched && !strings.Contains(err.Error(), "strict refuses") {
+		t.Errorf("memory is watched: %v; strict: %v", watched, err)
 	}
 }
 

@@ -146,6 +146,10 @@ type pipeRequest struct {
 	Data        json.RawMessage `json:"data"`
 }
 
+// indentUpTo is where answers are no longer written over several lines, which is
+// slow.
+const indentUpTo = 4096
+
 func (e *echo) answerLine(fifo string, line []byte) error {
 	var req pipeRequest
 	if err := json.Unmarshal(line, &req); err != nil {
@@ -169,7 +173,10 @@ func (e *echo) answerLine(fifo string, line []byte) error {
 	default:
 		message = map[string]any{"result": req.Data, "metadata": map[string]string{"content_type": req.ContentType}}
 	}
-	b, err := json.MarshalIndent(message, "", "  ")
+	b, err := json.Marshal(message)
+	if err == nil && len(b) < indentUpTo {
+		b, err = json.MarshalIndent(message, "", "  ")
+	}
 	if err != nil {
 		return err
 	}

@@ -16,11 +16,18 @@ export interface Fault {
   stacktrace?: string;
 }
 
+/** What the algorithm printed meanwhile. */
+export interface Printed {
+  stdout: string;
+  stderr: string;
+}
+
 /** The answer: a value, a picture or bytes, or an error; and how long it took. */
 export interface Answer {
   value?: unknown;
   bytes?: Blob; // with its type, where the content told it
   error?: Fault;
+  printed?: Printed; // where the caller may see it
   raw: string; // as it came
   status: number;
   request: string; // its id
@@ -30,7 +37,7 @@ export interface Answer {
 
 interface Envelope {
   result?: unknown;
-  metadata?: { content_type?: string };
+  metadata?: { content_type?: string; stdout?: string; stderr?: string };
   error?: Fault | string;
 }
 
@@ -58,6 +65,12 @@ export async function call(path: string, input: Input, signal: AbortSignal): Pro
     envelope = JSON.parse(raw) as Envelope;
   } catch {
     return { ...answer, error: { message: raw || response.statusText } };
+  }
+  const meta = envelope.metadata;
+  if (meta?.stdout !== undefined) {
+    // stdout holds both streams, as the API of old had it; stderr is its end.
+    const stderr = meta.stderr ?? "";
+    answer.printed = { stdout: meta.stdout.endsWith(stderr) ? meta.stdout.slice(0, meta.stdout.length - stderr.length) : meta.stdout, stderr };
   }
   if (envelope.error !== undefined) {
     return { ...answer, error: typeof envelope.error === "string" ? { message: envelope.error } : envelope.error };

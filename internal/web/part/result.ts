@@ -1,10 +1,11 @@
 // Answers as what they are: pictures, labels as bars, tables, or a tree.
 
 import words from "../words.json";
-import type { Answer } from "./call.ts";
+import type { Answer, Printed } from "./call.ts";
 import { compare, reveal } from "./compare.ts";
 import { make, say } from "./dom.ts";
 import { milliseconds, timingBar } from "./timing.ts";
+import { visible } from "./visible.ts";
 
 /** What the answer was made of. */
 export interface Asked {
@@ -22,8 +23,26 @@ export function show(answer: Answer, asked: Asked): HTMLElement {
   } else {
     box.append(value(answer.value));
   }
+  if (answer.printed) box.append(...printed(answer.printed));
   box.append(about(answer));
   return box;
+}
+
+const longestPrint = 20_000;
+
+/** What was printed, each stream that was written to. */
+function printed(p: Printed): HTMLElement[] {
+  const streams: [string, string][] = [
+    [words.answer.stdout, p.stdout],
+    [words.answer.stderr, p.stderr],
+  ];
+  return streams
+    .filter(([, text]) => text !== "")
+    .map(([name, text]) => {
+      const pre = make("pre", { tabIndex: 0 }, visible(text.slice(0, longestPrint)));
+      if (text.length > longestPrint) pre.append("… ", say(words.answer.truncated, text.length));
+      return make("div", { className: "printed" }, make("h3", {}, name), pre);
+    });
 }
 
 function fault(answer: Answer): HTMLElement {
@@ -33,7 +52,7 @@ function fault(answer: Answer): HTMLElement {
     { className: "fault" },
     make("strong", {}, [e.error_type, answer.status > 0 ? say(words.answer.status, answer.status) : ""].filter(Boolean).join(", ")),
     make("div", {}, e.message),
-    e.stacktrace ? make("pre", {}, e.stacktrace) : null,
+    e.stacktrace ? make("pre", { tabIndex: 0 }, visible(e.stacktrace)) : null,
   );
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"embed"
 	"net/http"
+	"strings"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/api"
@@ -30,6 +31,7 @@ type Config struct {
 	// Keyless tells whether strangers may call an algorithm that is public; nil:
 	// they may not.
 	Keyless func(ref stoa.Ref) bool
+	Logs    Logs // of what algorithms print, for their owners; nil: none are shown
 }
 
 //go:embed algorithm.tmpl
@@ -73,6 +75,11 @@ func (p *pages) show(w *api.Response, r *api.Request) error {
 	if x.Console, err = newConsole(v); err != nil {
 		return err
 	}
+	if x.Code != nil && owns(r, v) {
+		if err := p.insides(r, x, v); err != nil {
+			return err
+		}
+	}
 	x.Console.Asked = ref.Version.IsZero()
 	if x.Readme, err = p.readme(r, v); err != nil {
 		return err
@@ -84,6 +91,22 @@ func (p *pages) show(w *api.Response, r *api.Request) error {
 		return err
 	}
 	return p.page.Write(w, r, http.StatusOK, web.View{Title: x.FullName, Description: v.Tagline, Page: x})
+}
+
+// owns tells whether who looks may see the insides of a version: how it was
+// built, and what it prints.
+func owns(r *api.Request, v *catalog.Version) bool {
+	return r.Caller.Admin || r.Caller.Account != "" && strings.EqualFold(r.Caller.Account, v.Owner)
+}
+
+// insides adds what is for those alone who own a program.
+func (p *pages) insides(r *api.Request, x *view, v *catalog.Version) (err error) {
+	x.Console.Printed = true
+	x.Code.Build = newBuild(p.cfg.Site, v)
+	if p.cfg.Logs != nil {
+		x.Logs, err = p.logs(r, v)
+	}
+	return err
 }
 
 // maxVersions is how many versions the page lists.

@@ -1,22 +1,13 @@
-// The console of an algorithm, and the buttons that copy code.
+// The console of an algorithm, the buttons that copy code, and the log.
 
 import words from "../../words.json";
 import { call, type Input } from "../../part/call.ts";
 import { need, say } from "../../part/dom.ts";
 import { onPaste, PictureBox } from "../../part/picturebox.ts";
 import { show } from "../../part/result.ts";
-
-/** One field of the console. */
-interface Field {
-  name: string;
-  /** The field's value as a whole call; null where it is empty. */
-  input(): Input | null;
-  /** The field's value as a member of a call's JSON object; undefined where it is empty. */
-  member(): Promise<unknown>;
-  /** Puts a sample into the field. */
-  fill(sample: Blob | string): void;
-  picture(): string;
-}
+import { AnyField } from "./any.ts";
+import type { Field } from "./field.ts";
+import { Log } from "./logs.ts";
 
 class PictureField implements Field {
   readonly box: PictureBox;
@@ -156,6 +147,8 @@ class Console {
           return new PictureField(name, e, this.members ? () => {} : run);
         case "array":
           return new ArrayField(name, e);
+        case "any":
+          return new AnyField(name, e);
         default:
           return new TextField(name, e);
       }
@@ -179,22 +172,22 @@ class Console {
   private async sample(b: HTMLButtonElement): Promise<void> {
     const { url, text, type } = b.dataset;
     if (text !== undefined) {
-      this.put(text);
+      this.put(text, type);
     } else if (url) {
       const response = await fetch(url);
       if (!response.ok) {
         this.fault(response.statusText);
         return;
       }
-      const asText = type === "application/json" || type === "text/plain";
-      this.put(asText ? await response.text() : await response.blob());
+      const asText = type === "application/json" || type?.startsWith("text/plain");
+      this.put(asText ? await response.text() : await response.blob(), type);
     }
     await this.run();
   }
 
-  private put(sample: Blob | string): void {
+  private put(sample: Blob | string, type = ""): void {
     if (!this.members) {
-      this.fields[0]?.fill(sample);
+      this.fields[0]?.fill(sample, type);
       return;
     }
     if (typeof sample !== "string") return;
@@ -235,7 +228,8 @@ class Console {
     this.button.disabled = true;
     this.button.textContent = words.algorithm.running;
     this.answer.setAttribute("aria-busy", "true");
-    const answer = await call(this.root.dataset["call"] ?? "", input, mine.signal);
+    const path = `${this.root.dataset["call"] ?? ""}${"printed" in this.root.dataset ? "?stdout=true" : ""}`;
+    const answer = await call(path, input, mine.signal);
     if (this.running !== mine) return; // a newer call has taken over
     this.running = null;
     this.button.disabled = false;
@@ -269,3 +263,5 @@ function copyButtons(): void {
 
 new Console(need("#console", HTMLElement));
 copyButtons();
+const log = document.querySelector<HTMLElement>("#logs");
+if (log) new Log(log);

@@ -1,6 +1,7 @@
 package algorithm
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"path"
@@ -26,13 +27,16 @@ type console struct {
 	Jpeg    bool   // of that format, not PNG
 	Grey    bool   // the network sees the lightness alone
 	Sample  sample // the author's own; its zero value for none
+	Printed bool   // who looks may see what the program prints
 }
 
 // consoleInput is one field of the form.
 type consoleInput struct {
 	Name  string // of the network's input
-	Kind  string // picture, array, text
+	Kind  string // picture, array, text, any
 	Shape string
+	As    string // of any: text, json or file, to begin with
+	Text  string // of any: what stands there to begin with
 }
 
 // sample is something to try.
@@ -95,6 +99,14 @@ const (
 	kindPicture = "picture"
 	kindArray   = "array"
 	kindText    = "text"
+	kindAny     = "any" // a text, JSON or a file, as the visitor chooses
+)
+
+// What an input of kindAny is.
+const (
+	asText = "text"
+	asJSON = "json"
+	asFile = "file"
 )
 
 func newConsole(v *catalog.Version) (console, error) {
@@ -102,6 +114,10 @@ func newConsole(v *catalog.Version) (console, error) {
 	m, err := manifest.FromJSON(v.Manifest)
 	if err != nil {
 		return c, err
+	}
+	if v.Kind == manifest.KindCode {
+		c.program(v, m)
+		return c, nil
 	}
 	var r importer.Report
 	if len(v.Report) > 0 {
@@ -128,6 +144,60 @@ func newConsole(v *catalog.Version) (console, error) {
 		c.Inputs = []consoleInput{{Kind: kindText}}
 	}
 	return c, nil
+}
+
+// program is the console of code: one input, which is whatever the sample is to
+// begin with.
+func (c *console) program(v *catalog.Version, m *manifest.Manifest) {
+	in := consoleInput{Kind: kindAny, As: asText}
+	c.Inputs = []consoleInput{in}
+	c.samples(v, m.Sample)
+	if len(c.Samples) == 0 && m.Schema != nil {
+		c.Sample = schemaSample(m.Schema.Input)
+	}
+	switch first := c.body(); {
+	case first.Type == "application/json":
+		in.As, in.Text = asJSON, pretty(first.Text)
+	case strings.HasPrefix(first.Type, "text/plain"):
+		in.Text = c.Sample.Text
+	default:
+		in.As = asFile
+	}
+	c.Inputs[0] = in
+}
+
+// schemaSample gives something that may fit a schema: its own example, or no
+// more than its form. Its zero value is given where a text may do.
+func schemaSample(v any) sample {
+	s, ok := v.(map[string]any)
+	if !ok || s["type"] == "string" {
+		return sample{}
+	}
+	example := any(map[string]any{})
+	if s["type"] == "array" {
+		example = []any{}
+	}
+	if d, ok := s["default"]; ok {
+		example = d
+	}
+	if all, ok := s["examples"].([]any); ok && len(all) > 0 {
+		example = all[0]
+	}
+	text := literal(example)
+	if len(text) > maxInline {
+		return sample{}
+	}
+	return sample{Type: "application/json", Text: text}
+}
+
+// pretty writes JSON over several lines, for people to change; what is none
+// stays as it is.
+func pretty(text string) string {
+	var b bytes.Buffer
+	if json.Indent(&b, []byte(text), "", "  ") != nil {
+		return text
+	}
+	return b.String()
 }
 
 // Single tells whether the value of a call is the one input, and no object with
@@ -164,6 +234,8 @@ func (c *console) fits(name string) bool {
 		return web.IsPicture(name)
 	case kindArray:
 		return ext == ".npy" || ext == ".json"
+	case kindAny:
+		return ext != ".md"
 	default:
 		return ext == ".txt"
 	}
@@ -201,7 +273,7 @@ func (c *console) body() sample {
 	switch c.Inputs[0].Kind {
 	case kindPicture:
 		return sample{Name: "photo.jpg", Type: "image/jpeg"}
-	case kindText:
+	case kindText, kindAny:
 		return sample{Type: "text/plain", Text: "hello"}
 	}
 	return sample{Type: "application/json", Text: cmp.Or(c.blank(), "null")}

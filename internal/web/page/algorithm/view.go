@@ -31,6 +31,10 @@ type view struct {
 	Readme       readme
 	Keyless      bool // strangers may call it
 	MayCall      bool // who looks may call it
+	Code         *codeView
+	Language     string // of code, as people write it
+	Schemas      []schemaView
+	Logs         *logsView
 	Console      console
 	Snippets     []snippet
 	Report       *reportView
@@ -85,7 +89,10 @@ type layerCount struct {
 }
 
 func newView(site *web.Site, v *catalog.Version) *view {
-	x := &view{FullName: v.Owner + "/" + v.Name, Owner: v.Owner, Name: v.Name, Version: v.Number.String(), Kind: v.Kind, Public: v.Public, Tagline: v.Tagline}
+	x := &view{
+		FullName: v.Owner + "/" + v.Name, Owner: v.Owner, Name: v.Name, Version: v.Number.String(), Kind: v.Kind, Public: v.Public,
+		Tagline: v.Tagline,
+	}
 	m, err := manifest.FromJSON(v.Manifest)
 	if err != nil {
 		m = &manifest.Manifest{} // of an older build: the page does without
@@ -95,6 +102,10 @@ func newView(site *web.Site, v *catalog.Version) *view {
 		if up := strings.ToUpper(f.Name); strings.HasPrefix(up, "LICENCE") || strings.HasPrefix(up, "LICENSE") {
 			x.LicenceURL = web.FileURL(v, f.Name)
 		}
+	}
+	if v.Kind == manifest.KindCode {
+		x.addCode(site, v, m)
+		return x
 	}
 	var r importer.Report
 	if json.Unmarshal(v.Report, &r) != nil || r.Framework == "" {
