@@ -8,16 +8,16 @@ func FuzzStatus(f *testing.F) {
 	f.Add("RssAnon: -5 kB\n")
 	f.Add("Name:\tRssAnon: 5 kB\n")
 	f.Fuzz(func(t *testing.T, s string) {
-		if n := private(s); n < 0 || n%1024 != 0 {
-			t.Errorf("%d bytes", n)
+		if own, shared := private(s); own < 0 || shared < 0 || own%1024 != 0 || shared%1024 != 0 {
+			t.Errorf("%d and %d bytes", own, shared)
 		}
 	})
 }
 
 func TestPrivateMemory(t *testing.T) {
 	const status = "Name:\tpython3\nRssAnon:\t    1024 kB\nRssFile:\t   77 kB\nRssShmem:\t   2 kB\nThreads:\t3\n"
-	if got, want := private(status), int64(1026<<10); got != want {
-		t.Errorf("%d, want %d", got, want)
+	if own, shared := private(status); own != 1024<<10 || shared != 2<<10 {
+		t.Errorf("%d and %d, want 1024 and 2 KiB", own, shared)
 	}
 }
 

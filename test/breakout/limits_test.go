@@ -44,12 +44,12 @@ func TestForkBomb(t *testing.T) {
 
 func TestMemoryBomb(t *testing.T) {
 	g := newGround(t)
-	for _, command := range [][]string{{"memory", "512"}, {"memory", "512", "children"}} {
+	for _, command := range [][]string{{"memory", "512"}, {"memory", "512", "children"}, {"memory", "400", "memfd"}} {
 		out, u, err := g.inside(t, append([]string{inProbe}, command...)...)
 		if u.OOMKills == 0 || strings.HasSuffix(out, "ok") {
 			t.Errorf("%v: %q, %v, %+v: it was not killed for its memory", command, out, err, u)
 		}
-		if e := exit(err); len(command) == 2 && (e == nil || e.Signal != 9) {
+		if e := exit(err); command[len(command)-1] != "children" && (e == nil || e.Signal != 9) {
 			t.Errorf("%v: it ended with %v", command, err)
 		}
 	}

@@ -179,11 +179,15 @@ func forks(a []string) error {
 	return nil
 }
 
-// memory takes as many MiB as it is told; with "children", in as many processes.
+// memory takes as many MiB as it is told; with "children" in eight processes, with
+// "memfd" in files that no process has mapped.
 func memory(a []string) error {
 	most, err := strconv.Atoi(a[0])
 	if err != nil {
 		return err
+	}
+	if len(a) > 1 && a[1] == "memfd" {
+		return memfds(most)
 	}
 	if len(a) > 1 {
 		var all []*exec.Cmd
@@ -211,6 +215,21 @@ func memory(a []string) error {
 	}
 	time.Sleep(time.Second) //nolint:forbidigo // so that a watcher sees it
 	say("MiB:", len(blocks))
+	return nil
+}
+
+func memfds(most int) error {
+	b := make([]byte, 4<<20)
+	for range most / 4 {
+		fd, err := unix.MemfdCreate("probe", 0)
+		if err != nil {
+			return err
+		}
+		if _, err := unix.Write(fd, b); err != nil {
+			return err
+		}
+	}
+	time.Sleep(time.Second) //nolint:forbidigo // so that a watcher sees it
 	return nil
 }
 
