@@ -30,7 +30,9 @@ def main(folder, entry=None):
                 continue
             path = os.path.join(base, name)
             try:
-                py_compile.compile(path, doraise=True,
+                # The name in the compiled file is not that of a folder of this build, which
+                # would make each of them another; an import puts the right one in.
+                py_compile.compile(path, doraise=True, dfile=os.path.relpath(path, folder),
                                    invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
             except py_compile.PyCompileError as error:
                 if entry is None:
