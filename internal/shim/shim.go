@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/buffer"
 	"github.com/stoa-project/stoa/internal/runner"
 	"github.com/stoa-project/stoa/internal/wire"
 	"github.com/stoa-project/stoa/internal/wire/engine"
@@ -51,7 +52,15 @@ func Serve(ctx context.Context, ln net.Listener, o Options) error {
 	r := newReaper()
 	defer r.watch()()
 	p := newPrograms(runner.Config{Folder: o.Folder}, r, o.Log, engine.Hello{Build: o.Build, PID: os.Getpid(), Label: o.Label})
-	err = wire.NewServer(p.handle).Loop(ctx, ln, o.Linger)
+	srv := wire.NewServer(p.handle)
+	srv.Sent = func(parts [][]byte) {
+		// Each is the reply's alone: a program's answers, above all, which came into
+		// memory of package buffer. It leaves alone what is none of its own.
+		for _, part := range parts {
+			buffer.Put(part)
+		}
+	}
+	err = srv.Loop(ctx, ln, o.Linger)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*runner.StopTime)
 	defer cancel()
 	p.end(ctx)
