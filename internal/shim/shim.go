@@ -41,9 +41,10 @@ type Options struct {
 // program is stopped.
 func Serve(ctx context.Context, ln net.Listener, o Options) error {
 	if o.Memory > 0 {
-		// The program and we share the limit, and it shall have nearly all.
-		debug.SetMemoryLimit(max(o.Memory/16, 16<<20))
+		// The program and we share the limit: garbage of ours must not take it up.
+		debug.SetMemoryLimit(max(o.Memory/2, 16<<20))
 	}
+	keepOut()
 	stop, err := forwards(o.API, o.Egress)
 	if err != nil {
 		return err
@@ -65,6 +66,14 @@ func Serve(ctx context.Context, ln net.Listener, o Options) error {
 	defer cancel()
 	p.end(ctx)
 	return err
+}
+
+// keepOut makes this process one that the program cannot trace, nor take open
+// files of, though it has the same user: the supervisor takes our word for what
+// the program answers.
+func keepOut() {
+	const prSetDumpable = 4                                              // prctl(2)
+	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetDumpable, 0, 0) // always there
 }
 
 func forwards(api, egress string) (stop func(), err error) {
@@ -92,6 +101,7 @@ func forwards(api, egress string) (stop func(), err error) {
 // 128 and the signal's number where one has ended it, as shells have it. Signals
 // to end are passed on.
 func Run(command, env []string, egress string) (status int, err error) {
+	keepOut()
 	stop, err := forwards("", egress)
 	if err != nil {
 		return 0, err
