@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,6 +39,7 @@ func dependencies(version, build string, stdin io.Reader, stdout io.Writer) cli.
 		CheckONNX: func(ctx context.Context, model string, cases []importer.Case) ([]importer.Comparison, error) {
 			return serve.Check(ctx, library(), model, cases)
 		},
+		Protections: protections,
 		Checks: []cli.Check{
 			{Name: "ONNX Runtime", Run: func(context.Context) cli.Finding {
 				if path := library(); path != "" {
@@ -45,15 +47,46 @@ func dependencies(version, build string, stdin io.Reader, stdout io.Writer) cli.
 				}
 				return cli.Finding{State: cli.Bad, Text: "its library is not there", Remedy: "put it into the folder lib beside the program (a release has it there, make setup fetches it), or give stoa serve --onnxruntime PATH"}
 			}},
-			{Name: "isolation", Run: func(context.Context) cli.Finding {
-				return cli.Finding{
-					State:  cli.Warn,
-					Text:   fmt.Sprintf("workers and imports run with %v; they have no %v yet", sandbox.InForce(), sandbox.Missing()),
-					Remedy: "publish only files you trust",
-				}
-			}},
 		},
 	}
+}
+
+// protections makes a sandbox as a server would, which tries it, and tells what it
+// is. It is gone afterwards.
+func protections(_ context.Context, o cli.ServeOptions) []cli.Row {
+	bad := func(err error) []cli.Row {
+		name, text, ok := strings.Cut(stoa.AsError(err).Msg, ": ")
+		if !ok {
+			name, text = "sandbox", name
+		}
+		return []cli.Row{{Name: name, Finding: cli.Finding{State: cli.Bad, Text: text, Remedy: "until then no server starts here"}}}
+	}
+	dir, err := os.MkdirTemp("", "stoa-doctor-")
+	if err != nil {
+		return bad(err)
+	}
+	defer os.RemoveAll(dir)
+	init := o.Init
+	if init == "" {
+		init = serve.FindInit(binDir())
+	}
+	box, err := sandbox.New(sandbox.Config{Mode: sandbox.Mode(o.Sandbox), Dir: dir, Init: init, Bwrap: o.Bwrap})
+	if err != nil {
+		return bad(err)
+	}
+	defer box.Close()
+	var rows []cli.Row
+	for _, p := range box.Report() {
+		f := cli.Finding{State: cli.Good, Text: p.Detail, Remedy: p.Remedy}
+		switch {
+		case box.Mode() == sandbox.None:
+			f.State = cli.Bad
+		case p.State != sandbox.InPlace:
+			f.State, f.Text = cli.Warn, fmt.Sprintf("%s: %s", p.State, p.Detail)
+		}
+		rows = append(rows, cli.Row{Name: p.Name, Finding: f})
+	}
+	return rows
 }
 
 func runServer(ctx context.Context, o cli.ServeOptions, build string) error {

@@ -237,7 +237,7 @@ func TestEveryCommandThroughTheProgram(t *testing.T) {
 		{"keys new --label laptop --json", `"key": "sim`},
 		{"rm admin/places/1.0.0", "removed admin/places/1.0.0"},
 		{"rm admin/net --yes --json", `"removed": "admin/net"`},
-		{"doctor", "publish only files you trust"},
+		{"doctor", "namespaces"},
 		{"doctor --json", `"state": "ok"`},
 		{"version --json", `"version"`},
 	} {
@@ -458,7 +458,7 @@ func TestUp(t *testing.T) {
 
 	t.Cleanup(func() { _, _, _ = p.run(t, "down", "--data", data) })
 	first := p.must(t, "up", "--data", data, "--listen", listen, "--demos", demo)
-	for _, want := range []string{"ALGORITHM", "demo/digits", "7 (7 100%)", "demo/places", "glacier", "demo/colorize turned", s.url, "Key     sim", "Page    " + s.url + "/sign-in?link=", "curl -H", " down --data " + data} {
+	for _, want := range []string{"ALGORITHM", "demo/digits", "7 (7 100%)", "demo/places", "glacier", "demo/colorize turned", "Greetings from the ice", s.url, "Key     sim", "Page    " + s.url + "/sign-in?link=", "curl -H", " down --data " + data} {
 		if !strings.Contains(first, want) {
 			t.Errorf("up says nothing of %q:\n%s", want, first)
 		}
@@ -479,7 +479,7 @@ func TestUp(t *testing.T) {
 		t.Errorf("the page: %v %.200s", err, page)
 	}
 	again := p.must(t, "up", "--data", data, "--listen", listen, "--demos", demo, "--json")
-	if strings.Contains(again, `"new": true`) || strings.Count(again, `"new": false`) != 3 {
+	if strings.Contains(again, `"new": true`) || strings.Count(again, `"new": false`) != 4 {
 		t.Errorf("again: %s", again)
 	}
 	p.must(t, "down", "--data", data)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -141,9 +142,7 @@ func New(cfg Config) (*Local, error) {
 	}
 	for _, e := range list {
 		if strings.HasPrefix(e.Name(), workPrefix) {
-			if err := removeAll(filepath.Join(cfg.Dir, e.Name())); err != nil {
-				return nil, err
-			}
+			_ = removeAll(filepath.Join(cfg.Dir, e.Name())) // what stays goes with the next start
 		}
 	}
 	l := &Local{cfg: cfg, room: make(chan struct{}, cfg.Parallel)}
@@ -191,9 +190,7 @@ func (l *Local) Build(ctx context.Context, j Job) (Result, error) {
 	}
 	res, err := b.build(ctx)
 	b.log.finish()
-	if cerr := b.clean(ctx); err == nil {
-		err = cerr
-	}
+	_ = removeAll(b.work) // what stays goes with the next start
 	if err != nil {
 		return Result{}, err
 	}
@@ -256,19 +253,13 @@ func (b *job) prepare() error {
 
 func (b *job) path(name string) string { return filepath.Join(b.work, name) }
 
-func (b *job) clean(context.Context) error { return removeAll(b.work) }
-
 func (b *job) build(ctx context.Context) (res Result, err error) {
 	dir, done, err := b.Local.scratch.open(b.Owner, b.Recipe.Language)
 	if err != nil {
 		return Result{}, err
 	}
 	b.scratch = dir
-	defer func() {
-		if cerr := done(context.WithoutCancel(ctx)); err == nil {
-			err = cerr
-		}
-	}()
+	defer done(context.WithoutCancel(ctx))
 	if _, err := copySource(ctx, b.Source, b.path("src"), everything); err != nil {
 		return Result{}, err
 	}
@@ -339,7 +330,9 @@ func (b *job) dependencies(ctx context.Context, lang index) (index, error) {
 	// Another owner's layer is not used, though the files were the same: what filled
 	// it had that owner's cache before it.
 	k.add("1", b.Owner, r.Language, b.Runtime, platform, r.Dependencies, string(lang.Digest), network)
-	k.add(visible(b.env)...)
+	env := visible(b.env)
+	k.add(strconv.Itoa(len(env)))
+	k.add(env...)
 	if err := k.addFiles(b.path("locks"), names); err != nil {
 		return index{}, err
 	}

@@ -305,9 +305,7 @@ func TestScratch(t *testing.T) {
 		if bytes > 0 {
 			os.WriteFile(filepath.Join(dir, "x"), make([]byte, bytes), 0o400)
 		}
-		if err := done(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		done(t.Context())
 		return dir
 	}
 	has := func(dir string) bool { _, err := os.Stat(filepath.Join(dir, "x")); return err == nil }
@@ -339,8 +337,8 @@ func TestScratch(t *testing.T) {
 	if !has(dir) {
 		t.Error("a cache was emptied under a build")
 	}
-	if err := done(t.Context()); err != nil || has(dir) {
-		t.Errorf("with the last build it should go: %v", err)
+	if done(t.Context()); has(dir) {
+		t.Error("with the last build it should go")
 	}
 	left, _ := os.ReadDir(s.dir)
 	for _, e := range left {

@@ -243,3 +243,25 @@ func sdist(t *testing.T, files map[string]string) []byte {
 	z.Close()
 	return b.Bytes()
 }
+
+// TestGoNeedsNoNetworkForSourceInTheBundle: the dependency step sees the lock
+// files alone, which must do for modules that the bundle brings itself.
+func TestGoNeedsNoNetworkForSourceInTheBundle(t *testing.T) {
+	mod := "module hello\n\ngo 1.21\n\nrequire example.com/lib v0.0.0\n"
+	for name, files := range map[string]map[string]string{
+		"replaced": {"go.mod": mod + "\nreplace example.com/lib => ./lib\n", "lib/go.mod": "module example.com/lib\n\ngo 1.21\n", "lib/lib.go": "package lib\n"},
+		"vendored": {"go.mod": mod, "vendor/modules.txt": "# example.com/lib v0.0.0\n## explicit; go 1.21\nexample.com/lib\n", "vendor/example.com/lib/lib.go": "package lib\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t, sandbox.On, build.Config{Env: os.Environ()})
+			files["hello.go"] = "package hello\n\nimport _ \"example.com/lib\"\n\nfunc Apply(s string) (string, error) { return s, nil }\n"
+			j := realJob(t, "go", files)
+			j.Manifest.Code.Build.Network = false
+			// To list what is imported takes no compiler, which would work for a minute.
+			j.Recipe.Build = `export GOMODCACHE="$DEPS/mod" GOFLAGS=-buildvcs=false GOPROXY=off GOCACHE="$CACHE/go-build"; go list -deps . | grep example.com`
+			if log := b.build(j).Report.Log; !strings.Contains(log, "example.com/lib\n") {
+				t.Errorf("%s", log)
+			}
+		})
+	}
+}

@@ -46,16 +46,14 @@ func newScratch(dir string, bytes int64, most int, now func() time.Time) (*scrat
 	}
 	for _, e := range list {
 		if strings.HasSuffix(e.Name(), oldFolder) {
-			if err := removeAll(filepath.Join(dir, e.Name())); err != nil {
-				return nil, err
-			}
+			_ = removeAll(filepath.Join(dir, e.Name())) // what stays goes with the next start
 		}
 	}
 	return s, nil
 }
 
 // open gives the folder of an owner and a language, for a build to write to.
-func (s *scratch) open(owner, language string) (dir string, done func(ctx context.Context) error, err error) {
+func (s *scratch) open(owner, language string) (dir string, done func(ctx context.Context), err error) {
 	sum := sha256.Sum256([]byte(owner + "\x00" + language))
 	name := hex.EncodeToString(sum[:16])
 	dir = filepath.Join(s.dir, name)
@@ -65,12 +63,12 @@ func (s *scratch) open(owner, language string) (dir string, done func(ctx contex
 		return "", nil, blob.WriteError(err)
 	}
 	s.used[name]++
-	return dir, func(ctx context.Context) error { return s.close(ctx, name) }, nil
+	return dir, func(ctx context.Context) { s.close(ctx, name) }, nil
 }
 
 // close measures the folder where it was the last build that used it, and makes
 // room.
-func (s *scratch) close(ctx context.Context, name string) error {
+func (s *scratch) close(ctx context.Context, name string) {
 	dir := filepath.Join(s.dir, name)
 	q := quota{what: "its cache", dirs: []string{dir}, bytes: s.bytes, entries: maxScratchEntries}
 	over := q.check(ctx)
@@ -87,13 +85,11 @@ func (s *scratch) close(ctx context.Context, name string) error {
 	}
 	gone = append(gone, s.oldest()...)
 	s.mu.Unlock()
-	var errs []error
 	for _, old := range gone {
 		if old != "" {
-			errs = append(errs, removeAll(old))
+			_ = removeAll(old) // what stays goes with the next start
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // maxScratchEntries is some ten times what the caches of clients have been seen

@@ -48,6 +48,8 @@ type Deps struct {
 	CheckONNX func(ctx context.Context, model string, cases []importer.Case) ([]importer.Comparison, error)
 	// Checks are what doctor looks at beyond its own.
 	Checks []Check
+	// Protections says what a sandbox is on this machine that a server would have.
+	Protections func(ctx context.Context, o ServeOptions) []Row
 }
 
 // ServeOptions are those of stoa serve.

@@ -69,6 +69,12 @@ func fakeDeps() cli.Deps {
 			return stoa.Errorf(stoa.Conflict, "would serve %s at %s: sandbox %s, build hosts %s, code hosts %v, logs %s, %s, %s",
 				filepath.Base(o.Data), o.Listen, o.Sandbox, hosts, o.CodeHosts, o.KeepLogs, o.Init, o.Bwrap)
 		},
+		Protections: func(_ context.Context, o cli.ServeOptions) []cli.Row {
+			if o.Sandbox == "none" {
+				return []cli.Row{{Name: "sandbox", Finding: cli.Finding{State: cli.Bad, Text: "there is none"}}}
+			}
+			return []cli.Row{{Name: "memory", Finding: cli.Finding{State: cli.Warn, Text: "watched: every 100 ms", Remedy: "make a cgroup"}}}
+		},
 		Checks: []cli.Check{{Name: "extra", Run: func(context.Context) cli.Finding {
 			return cli.Finding{State: cli.Good, Text: "from beneath"}
 		}}},
@@ -81,6 +87,7 @@ func newSystem() *doortest.System {
 	s.AddFile(v, "README.md", []byte("# Echo"))
 	s.Add("demo/echo/1.1.0", true, nil)
 	s.Add("demo/secret/0.1.0", false, nil)
+	addCode(s)
 	s.Add("demo/fails/1.0.0", true, func(context.Context, stoa.Call) stoa.Result {
 		return stoa.Result{Err: &stoa.Error{Kind: stoa.Failed, Msg: "division by zero", Stack: "line 1\nline 2"}}
 	})
@@ -92,6 +99,19 @@ func newSystem() *doortest.System {
 		return stoa.Result{Err: ctx.Err()}
 	})
 	return s
+}
+
+// addCode adds an algorithm that is code, with all that show tells of it.
+func addCode(s *doortest.System) {
+	v := s.Add("demo/code/1.0.0", true, nil)
+	v.Kind, v.Framework = manifest.KindCode, "Python"
+	v.Manifest = []byte(`{"kind":"code","code":{"language":"python","concurrency":4,"network":["api.example.com","*.example.org:443"],
+		"models":[{"name":"net","file":"net.onnx","from":"demo/net","sha256":"` + strings.Repeat("0", 64) + `"}]},
+		"schema":{"input":{"type":"string","maxLength":20}},"limits":{"timeout":"30s","memory":"1GiB","body":"1MiB"},"replicas":{"min":1,"idle":"10m"}}`)
+	v.Report = []byte(`{"language":"python","framework":"Python","runtime":"Python 3.11.7","protocol":"frames","command":["python3","runner.py"],
+		"cached":true,"seconds":1.25,"hosts":["pypi.org"],"log":"pip install\nred \u001b[31m\n","programs":["python3"],"deps_bytes":11534336,"app_bytes":7168,
+		"check":{"sample":"text","run_seconds":0.0035,"answer":"hello\nWorld\u001b[31m"}}`)
+	s.Add("demo/newcode/1.0.0", true, nil).Kind = manifest.KindCode // of a server that reports otherwise
 }
 
 func TestScripts(t *testing.T) {
@@ -114,6 +134,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("STOA_KEY", doortest.DemoKey)
 			e.Setenv("OTHER_KEY", doortest.OtherKey)
 			e.Setenv("DEMO", demo)
+			e.Setenv("BARE_PATH", filepath.SplitList(e.Getenv("PATH"))[0]) // where stoa is, and nothing else
 			return os.MkdirAll(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
 	})

@@ -4,11 +4,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/human"
+	"github.com/stoa-project/stoa/internal/worker/langpack"
 )
 
 // State is how a check came out.
@@ -41,42 +43,48 @@ type Check struct {
 	Run  func(ctx context.Context) Finding
 }
 
+// Row is a finding of several that are made together.
+type Row struct {
+	Name string `json:"name"`
+	Finding
+}
+
 func (a *app) doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look for what may be wrong, and say what helps",
-		Long:  "Look at this machine and at the server: what works, what does not, and what helps. It changes nothing.",
+		Long: `Look at this machine and at the server: what works, what does not, and what helps.
+It changes nothing. Of the sandbox it says what protections a server would have
+here, after starting one as the server does; of each language, whether its
+programs can be built and run here.`,
 		Example: `  stoa doctor
+  stoa doctor --sandbox strict   # would a server start that refuses weaker protections?
   stoa doctor --json`,
 		Args: cobra.NoArgs,
 	}
+	var o ServeOptions
+	sandboxFlags(c, &o)
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		type row struct {
-			Name string `json:"name"`
-			Finding
+		if err := o.check(); err != nil {
+			return err
 		}
-		var rows []row
-		bad := false
+		d := &diagnosis{w: a.env.Stdout, colour: a.env.StdoutTTY, silent: *asJSON}
 		for _, check := range a.checks() {
 			ctx, cancel := context.WithTimeout(c.Context(), 10*time.Second)
-			f := check.Run(ctx)
+			d.add("", Row{check.Name, check.Run(ctx)})
 			cancel()
-			rows = append(rows, row{check.Name, f})
-			bad = bad || f.State == Bad
-			if !*asJSON {
-				fmt.Fprintf(a.env.Stdout, "%-8s %-14s %s\n", f.State, check.Name, f.Text)
-				if f.Remedy != "" && f.State != Good {
-					fmt.Fprintf(a.env.Stdout, "%-23s %s\n", "", "→ "+f.Remedy)
-				}
-			}
 		}
+		if a.deps.Protections != nil {
+			d.add("sandbox", a.deps.Protections(c.Context(), o)...)
+		}
+		d.add("language", languageRows()...)
 		if *asJSON {
-			if err := printJSON(a.env.Stdout, rows); err != nil {
+			if err := printJSON(a.env.Stdout, d.rows); err != nil {
 				return err
 			}
 		}
-		if bad {
+		if d.bad {
 			return silentError{}
 		}
 		return nil
@@ -84,12 +92,77 @@ func (a *app) doctorCommand() *cobra.Command {
 	return c
 }
 
+// diagnosis is what doctor has found, printed as it comes.
+type diagnosis struct {
+	w              io.Writer
+	colour, silent bool
+
+	rows []sectionRow
+	bad  bool
+}
+
+// sectionRow is a row under the heading of its section, "" for none.
+type sectionRow struct {
+	Section string `json:"section,omitempty"`
+	Row
+}
+
+// colours are green, yellow and red.
+var colours = map[State]string{Good: "\x1b[32m", Warn: "\x1b[33m", Bad: "\x1b[31m"}
+
+func (d *diagnosis) add(section string, rows ...Row) {
+	if section != "" && len(rows) > 0 && !d.silent {
+		fmt.Fprintf(d.w, "\n%s\n", section)
+	}
+	for _, r := range rows {
+		d.rows = append(d.rows, sectionRow{section, r})
+		d.bad = d.bad || r.State == Bad
+		if d.silent {
+			continue
+		}
+		state := fmt.Sprintf("%-8s", r.State)
+		if d.colour {
+			state = colours[r.State] + state + "\x1b[0m"
+		}
+		fmt.Fprintf(d.w, "%s %-14s %s\n", state, r.Name, r.Text)
+		if r.Remedy != "" && r.State != Good {
+			fmt.Fprintf(d.w, "%-23s %s\n", "", "→ "+r.Remedy)
+		}
+	}
+}
+
+// languageRows tells which languages programs may be written in on this machine. A
+// language that is missing is no fault where nobody uses it.
+func languageRows() []Row {
+	all := langpack.All()
+	rows := make([]Row, len(all))
+	var wg sync.WaitGroup
+	for i, l := range all {
+		wg.Go(func() { // each asks programs, which take their time to start
+			runtime, err := l.Runtime()
+			if err == nil {
+				rows[i] = Row{l.Name(), Finding{State: Good, Text: runtime}}
+				return
+			}
+			text, remedy := split(stoa.AsError(err).Msg)
+			rows[i] = Row{l.Name(), Finding{Warn, text, remedy}}
+		})
+	}
+	wg.Wait()
+	return rows
+}
+
+// split parts a message into what is wrong and what helps.
+func split(msg string) (text, remedy string) {
+	text, remedy, _ = strings.Cut(msg, ": ")
+	return text, remedy
+}
+
 // checks are doctor's own and those that the rooms beneath gave it.
 func (a *app) checks() []Check {
 	own := []Check{
 		{"server", a.checkServer},
 		{"key", a.checkKey},
-		{"python", a.checkPython},
 		{"memory", func(context.Context) Finding { return checkMemory("/proc/meminfo") }},
 		{"disk", func(context.Context) Finding { return a.checkDisk() }},
 	}
@@ -131,31 +204,6 @@ func (a *app) checkKey(ctx context.Context) Finding {
 		return Finding{Bad, "there is none, or the server does not know it", "log in with: stoa login --key KEY"}
 	}
 	return Finding{Warn, "could not be checked: " + stoa.AsError(err).Msg, "look at the server first"}
-}
-
-// checkPython looks for what fetches ONNX Runtime.
-func (a *app) checkPython(context.Context) Finding {
-	var found []string
-	for _, name := range []string{"python3", "pip3", "pip"} {
-		if p := a.lookPath(name); p != "" {
-			found = append(found, p)
-		}
-	}
-	if len(found) < 2 {
-		return Finding{State: Good, Text: "python3 with pip is not there; only building Stoa needs them, to fetch ONNX Runtime"}
-	}
-	return Finding{State: Good, Text: strings.Join(found, ", ")}
-}
-
-// lookPath finds a program as a shell would.
-func (a *app) lookPath(name string) string {
-	for _, dir := range filepath.SplitList(a.env.Getenv("PATH")) {
-		p := filepath.Join(dir, name)
-		if st, err := os.Stat(p); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
-			return p
-		}
-	}
-	return ""
 }
 
 // lowMemory is about what the demos and one middling model take together.

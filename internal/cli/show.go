@@ -11,18 +11,23 @@ import (
 	"github.com/stoa-project/stoa/client"
 	"github.com/stoa-project/stoa/internal/human"
 	"github.com/stoa-project/stoa/internal/importer"
+	"github.com/stoa-project/stoa/internal/manifest"
 )
 
 func (a *app) showCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show NAME[/VERSION]",
 		Short: "Show all there is to know of an algorithm",
-		Long:  "Show a version of an algorithm: what it does, how to call it, its files, and the report of its import.",
+		Long: `Show a version of an algorithm: what it does, how to call it, its files, and the
+report of its import; of code its limits, its schema, and how it was built.`,
 		Example: `  stoa show demo/digits
-  stoa show demo/digits/1.0.2 --json`,
+  stoa show demo/digits/1.0.2 --json
+  stoa show me/hello --build-log             # what its build printed`,
 		Args: cobra.ExactArgs(1),
 	}
+	buildLog := c.Flags().Bool("build-log", false, "print what the build of the version printed, and nothing else")
 	asJSON := jsonFlag(c)
+	c.MarkFlagsMutuallyExclusive("build-log", "json")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		cl, err := a.client()
 		if err != nil {
@@ -32,8 +37,11 @@ func (a *app) showCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if *asJSON {
+		switch {
+		case *asJSON:
 			return printJSON(a.env.Stdout, v)
+		case *buildLog:
+			return a.showBuildLog(v)
 		}
 		return showAlgorithm(a.env.Stdout, v)
 	}
@@ -65,6 +73,9 @@ func showAlgorithm(w io.Writer, v *client.Algorithm) error {
 	}
 	if err := table(w, rows); err != nil {
 		return err
+	}
+	if v.Kind == manifest.KindCode {
+		return showCode(w, v)
 	}
 	var r importer.Report
 	if len(v.Report) == 0 || json.Unmarshal(v.Report, &r) != nil || r.Framework == "" {

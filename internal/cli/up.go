@@ -3,9 +3,11 @@ package cli
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -173,6 +175,10 @@ func (a *app) up(ctx context.Context, f upFlags) (*up, error) {
 	}
 	for _, d := range demos {
 		answer, err := a.showDemo(ctx, cl, filepath.Dir(d), f.data)
+		if stoa.KindOf(err) == stoa.Unsupported { // a language that this machine lacks
+			fmt.Fprintf(a.env.Stderr, "stoa: %s is left out: %s\n", filepath.Dir(d), stoa.AsError(err).Msg)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -347,6 +353,10 @@ func tell(v stoa.Value, data, name string) (text, saved string, err error) {
 		}
 		return fmt.Sprintf("a picture of %d KB", len(v.Data)>>10), saved, nil
 	}
+	if text, picture := pictureIn(v.Data); picture != nil {
+		shown, saved, err := tell(stoa.Value{Type: stoa.Binary, Data: picture}, data, name)
+		return text + ", and " + shown, saved, err
+	}
 	var labels struct {
 		Label  string `json:"label"`
 		Labels []struct {
@@ -358,6 +368,28 @@ func tell(v stoa.Value, data, name string) (text, saved string, err error) {
 		return fmt.Sprintf("%s (%s %.0f%%)", labels.Label, labels.Labels[0].Label, 100*labels.Labels[0].Score), "", nil
 	}
 	return string(v.Data), "", nil
+}
+
+// pictureIn takes a picture out of a JSON answer that holds one as a data URI,
+// and gives the answer's other texts.
+func pictureIn(data []byte) (text string, picture []byte) {
+	var fields map[string]any
+	if json.Unmarshal(data, &fields) != nil {
+		return "", nil
+	}
+	var texts []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		s, ok := fields[name].(string)
+		if !ok {
+			continue
+		}
+		if rest, isURI := strings.CutPrefix(s, "data:image/jpeg;base64,"); isURI {
+			picture, _ = base64.StdEncoding.DecodeString(rest) // one that is damaged is no picture
+			continue
+		}
+		texts = append(texts, s)
+	}
+	return strings.Join(texts, ", "), picture
 }
 
 // print shows what was done, and what to do next.
@@ -375,6 +407,9 @@ func (u *up) print(w io.Writer, program, data string) error {
 		if d.Saved != "" {
 			fmt.Fprintf(w, "%s turned %s into %s\n", d.Name, d.Sample, d.Saved)
 		}
+	}
+	if len(u.Demos) == 0 {
+		return stoa.Errorf(stoa.Unsupported, "no demo could be published here")
 	}
 	example := u.Demos[len(u.Demos)-1]
 	_, err := fmt.Fprintf(w, `

@@ -24,7 +24,6 @@ type logs struct {
 	mu      sync.Mutex
 	streams [2]printer
 	loading bool
-	recent  []byte             // end of what was printed while loading
 	start   []byte             // end of the last piece of standard output, where a marker may begin
 	skip    bool               // the marker's line has not ended yet
 	calls   map[*call]struct{} // under way and not given up
@@ -38,6 +37,8 @@ type printer struct {
 	file *os.File
 	raw  syscall.RawConn
 	buf  []byte
+	// recent is the end of what was printed while loading.
+	recent []byte
 }
 
 // record is what one call has printed.
@@ -47,7 +48,7 @@ type record [2]struct {
 }
 
 const (
-	// recentSize is what is kept of loading, for the message where it fails.
+	// recentSize is what is kept of each stream while loading, for the message where it fails.
 	recentSize = 8 << 10
 	readSize   = 64 << 10 // what a pipe holds
 	// maxTake bounds one taking: somebody may print faster than we read.
@@ -198,9 +199,10 @@ func (l *logs) beforeReady(s Stream, b []byte) (after []byte) {
 			l.start = append([]byte(nil), joined[max(len(joined)-len(l.marker)+1, 0):]...)
 		}
 	}
-	l.recent = append(l.recent, b[:end]...)
-	if extra := len(l.recent) - recentSize; extra > 0 {
-		l.recent = append(l.recent[:0], l.recent[extra:]...)
+	p := &l.streams[s-1]
+	p.recent = append(p.recent, b[:end]...)
+	if extra := len(p.recent) - recentSize; extra > 0 {
+		p.recent = append(p.recent[:0], p.recent[extra:]...)
 	}
 	l.loose(s, b[:end])
 	return b[end:]
@@ -223,15 +225,22 @@ func (l *logs) ready() {
 	}
 }
 
-// tail gives the end of what was printed while loading.
+// tail gives the end of what was printed while loading: standard output, then
+// standard error, where most languages say what was wrong.
 func (l *logs) tail() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := bytes.TrimSpace(l.recent)
-	for len(b) > 0 && !utf8.RuneStart(b[0]) { // it may begin within a letter
-		b = b[1:]
+	var parts [][]byte
+	for i := range l.streams {
+		b := l.streams[i].recent
+		for len(b) > 0 && !utf8.RuneStart(b[0]) { // it may begin within a letter
+			b = b[1:]
+		}
+		if b = bytes.TrimSpace(b); len(b) > 0 {
+			parts = append(parts, b)
+		}
 	}
-	return string(bytes.ToValidUTF8(b, []byte("\ufffd")))
+	return string(bytes.ToValidUTF8(bytes.Join(parts, []byte("\n")), []byte("\ufffd")))
 }
 
 // begin makes a call the one that prints, or one of several.

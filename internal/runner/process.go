@@ -37,7 +37,7 @@ func start(p *Program, env []string, cfg *Config, files [3]*os.File) (*process, 
 		return nil, err
 	}
 	cmd := &exec.Cmd{
-		Path: path, Args: p.Command, Dir: p.Dir, Env: append(append([]string{}, p.Env...), env...),
+		Path: path, Args: p.Command, Dir: p.Dir, Env: environment(p, env), // of two with a name, the last one counts
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
 	if files[0] != nil {
@@ -52,6 +52,17 @@ func start(p *Program, env []string, cfg *Config, files [3]*os.File) (*process, 
 		return nil, err
 	}
 	return &process{cmd: cmd, exited: make(chan struct{})}, nil
+}
+
+// environment gives the program's, and with it what it is told of the protocol.
+func environment(p *Program, told []string) []string {
+	var all []string
+	if p.Protocol == Pipe {
+		// Algorithmia's kit for Python flushes what was printed after it has
+		// answered, when it is too late to be the call's.
+		all = append(all, "PYTHONUNBUFFERED=1")
+	}
+	return append(append(all, p.Env...), told...)
 }
 
 // defaultPath is where a command is looked for when the environment has no PATH.

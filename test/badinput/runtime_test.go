@@ -11,6 +11,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/onnx"
+	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/serve"
 	"github.com/stoa-project/stoa/internal/tensor"
 )
@@ -202,7 +203,9 @@ func TestAnImportThatCrashes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			self, armed := childThat(t, tt.script)
-			s := start(t, func(c *serve.Config) { c.Self = self })
+			s := start(t, func(c *serve.Config) {
+				c.Self, c.Sandbox = self, sandbox.None // inside, this test's program could not be started by another
+			})
 			if err := os.WriteFile(armed, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}

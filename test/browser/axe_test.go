@@ -52,6 +52,18 @@ func views() []view {
 			b.wait("#answer .fault")
 		}},
 		{"algorithm-locked", visit("/algorithms/admin/four")},
+		{"algorithm-code", visit(greeter)},
+		{"algorithm-code-owner", func(b *tab, s *servetest.System) {
+			b.signIn(s)
+			b.visit(greeter)
+			b.click(".schemas .below summary")
+			b.fill("#input-0", `{"who": "Nobody"}`)
+			b.click("#run")
+			b.wait("#answer .fault pre")
+			b.click("#follow")
+			b.says(".entries", "nobody is there")
+			b.click("#follow")
+		}},
 		{"missing", func(b *tab, _ *servetest.System) {
 			b.allow("status of 404")
 			b.visit("/algorithms/no/such")
@@ -95,6 +107,7 @@ func startAll(t testing.TB) *servetest.System {
 	t.Helper()
 	s := start(t, "digits", "places", "colorize")
 	pushFour(t, s, "admin/four")
+	pushGreeter(t, s)
 	return s
 }
 

@@ -66,8 +66,7 @@ func start(t *testing.T, command ...string) (*runner.Runner, error) {
 	r, err := runner.Start(ctx, runner.Program{
 		Command:  append([]string{bwrap, "--dev-bind", "/", "/", "--bind", tmp, "/tmp", "--die-with-parent", "--chdir", source}, command...),
 		Protocol: runner.Pipe,
-		// Without it the ADK writes what was printed after its answer.
-		Env: []string{"PATH=" + os.Getenv("PATH"), "HOME=/tmp", "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1"},
+		Env:      []string{"PATH=" + os.Getenv("PATH"), "HOME=/tmp", "PYTHONDONTWRITEBYTECODE=1"},
 	}, runner.Config{Folder: tmp, Grace: 100 * time.Millisecond})
 	if err == nil {
 		t.Cleanup(func() { r.Close(context.Background()) })

@@ -274,7 +274,8 @@ func TestStop(t *testing.T) {
 }
 
 // TestBroken: programs of testdata/broken-* fail in the build or at the start,
-// and what they fail with has the words of their file expect.
+// and what they fail with has the words of their file expect: of a failure at the
+// start, LoadingError among them.
 func TestBroken(t *testing.T) {
 	each(t, func(t *testing.T, l *langpack.Language) {
 		hits, err := filepath.Glob(filepath.Join(folder(t, l), "testdata", "broken-*"))
@@ -302,6 +303,9 @@ func TestBroken(t *testing.T) {
 					}
 					got = log
 				} else {
+					if !strings.Contains(string(expect), runner.LoadingError) {
+						t.Error("it builds")
+					}
 					s, start := d.start(t, l, m)
 					if start.fail == nil {
 						t.Fatal("it starts")

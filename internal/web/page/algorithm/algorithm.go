@@ -69,19 +69,17 @@ func (p *pages) show(w *api.Response, r *api.Request) error {
 	if err != nil {
 		return err
 	}
-	owns := r.Caller.Admin || r.Caller.Account != "" && strings.EqualFold(r.Caller.Account, v.Owner)
-	x := newView(p.cfg.Site, v, owns)
+	x := newView(p.cfg.Site, v)
 	x.Keyless = v.Public && p.cfg.Keyless != nil && p.cfg.Keyless(exact(v))
 	x.MayCall = x.Keyless || r.Caller.Account != ""
 	if x.Console, err = newConsole(v); err != nil {
 		return err
 	}
-	if x.Code != nil && owns && p.cfg.Logs != nil {
-		if x.Logs, err = p.logs(r, v); err != nil {
+	if x.Code != nil && owns(r, v) {
+		if err := p.insides(r, x, v); err != nil {
 			return err
 		}
 	}
-	x.Console.Printed = x.Code != nil && owns
 	x.Console.Asked = ref.Version.IsZero()
 	if x.Readme, err = p.readme(r, v); err != nil {
 		return err
@@ -93,6 +91,22 @@ func (p *pages) show(w *api.Response, r *api.Request) error {
 		return err
 	}
 	return p.page.Write(w, r, http.StatusOK, web.View{Title: x.FullName, Description: v.Tagline, Page: x})
+}
+
+// owns tells whether who looks may see the insides of a version: how it was
+// built, and what it prints.
+func owns(r *api.Request, v *catalog.Version) bool {
+	return r.Caller.Admin || r.Caller.Account != "" && strings.EqualFold(r.Caller.Account, v.Owner)
+}
+
+// insides adds what is for those alone who own a program.
+func (p *pages) insides(r *api.Request, x *view, v *catalog.Version) (err error) {
+	x.Console.Printed = true
+	x.Code.Build = newBuild(p.cfg.Site, v)
+	if p.cfg.Logs != nil {
+		x.Logs, err = p.logs(r, v)
+	}
+	return err
 }
 
 // maxVersions is how many versions the page lists.

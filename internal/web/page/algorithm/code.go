@@ -46,7 +46,7 @@ type buildView struct {
 }
 
 // addCode fills in what is of a program.
-func (x *view) addCode(site *web.Site, v *catalog.Version, m *manifest.Manifest, owner bool) {
+func (x *view) addCode(site *web.Site, v *catalog.Version, m *manifest.Manifest) {
 	r, check := buildReport(v)
 	c := &codeView{Runtime: cmp.Or(r.Runtime, r.Framework, r.Language), Replicas: replicas(site, m.Replicas)}
 	limits := m.Limits
@@ -60,9 +60,6 @@ func (x *view) addCode(site *web.Site, v *catalog.Version, m *manifest.Manifest,
 	}
 	if check.Sample != "" {
 		c.Checked = human.Seconds(check.RunSeconds)
-	}
-	if owner {
-		c.Build = newBuild(site, v, &r)
 	}
 	x.Code, x.Language = c, cmp.Or(r.Framework, r.Language)
 	if m.Schema != nil {
@@ -143,7 +140,8 @@ func modelLines(v *catalog.Version, list []manifest.CodeModel) []modelLine {
 	return out
 }
 
-func newBuild(site *web.Site, v *catalog.Version, r *build.Report) *buildView {
+func newBuild(site *web.Site, v *catalog.Version) *buildView {
+	r, _ := buildReport(v)
 	b := &buildView{
 		When: v.Created.UTC().Format("2006-01-02 15:04:05 UTC"), Took: human.Seconds(r.Seconds), Dependencies: site.Say("algorithm.nodeps"),
 		AppBytes: human.Bytes(r.AppBytes), Hosts: r.Hosts, Log: visible(r.Log),

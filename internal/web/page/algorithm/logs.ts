@@ -26,6 +26,7 @@ export class Log {
   private following: AbortController | null = null;
   private readonly kept: { line: HTMLElement; lines: number }[] = [];
   private lines = 0;
+  private stale = true; // what stands there was read before, and comes again
 
   constructor(private readonly root: HTMLElement) {
     this.button = need("#follow", HTMLButtonElement, root);
@@ -56,7 +57,7 @@ export class Log {
     try {
       const response = await fetch(`${this.root.dataset["logs"] ?? ""}?tail=50&follow=true`, { signal: mine.signal });
       if (!response.ok || !response.body) throw new Error(response.statusText || String(response.status));
-      this.clear();
+      this.stale = true;
       await this.read(response.body);
       throw new Error(words.algorithm.ended);
     } catch (e) {
@@ -88,6 +89,8 @@ export class Log {
   }
 
   private add(e: Entry): void {
+    if (this.stale) this.clear();
+    this.stale = false;
     const atEnd = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 40;
     const line = entry(e);
     this.list.append(line);

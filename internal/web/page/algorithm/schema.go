@@ -59,7 +59,7 @@ func indented(v any) template.HTML {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if e.Encode(v) != nil {
+	if err := e.Encode(v); err != nil {
 		return ""
 	}
 	code, err := colour(strings.TrimSpace(b.String()), "json")
@@ -166,11 +166,18 @@ func (r *reader) kind(s map[string]any) string {
 	return r.site.Say("algorithm.anything")
 }
 
-// keyword is one that bounds a value, with the words that say so.
+// keywords are those that bound a value, with the words that say so.
 var keywords = []struct{ name, say string }{
-	{"const", "algorithm.exactly"}, {"default", "algorithm.default"},
-	{"minimum", "algorithm.atleast"}, {"exclusiveMinimum", "algorithm.above"}, {"maximum", "algorithm.atmost"}, {"exclusiveMaximum", "algorithm.below"},
-	{"minLength", "algorithm.minlength"}, {"maxLength", "algorithm.maxlength"}, {"minItems", "algorithm.minitems"}, {"maxItems", "algorithm.maxitems"},
+	{"const", "algorithm.exactly"},
+	{"default", "algorithm.default"},
+	{"minimum", "algorithm.atleast"},
+	{"exclusiveMinimum", "algorithm.above"},
+	{"maximum", "algorithm.atmost"},
+	{"exclusiveMaximum", "algorithm.below"},
+	{"minLength", "algorithm.minlength"},
+	{"maxLength", "algorithm.maxlength"},
+	{"minItems", "algorithm.minitems"},
+	{"maxItems", "algorithm.maxitems"},
 	{"pattern", "algorithm.pattern"},
 }
 
@@ -255,7 +262,7 @@ func literal(v any) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if e.Encode(v) != nil {
+	if err := e.Encode(v); err != nil {
 		return fmt.Sprint(v)
 	}
 	return strings.TrimSpace(b.String())

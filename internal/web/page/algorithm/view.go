@@ -88,7 +88,7 @@ type layerCount struct {
 	Count int
 }
 
-func newView(site *web.Site, v *catalog.Version, owns bool) *view {
+func newView(site *web.Site, v *catalog.Version) *view {
 	x := &view{
 		FullName: v.Owner + "/" + v.Name, Owner: v.Owner, Name: v.Name, Version: v.Number.String(), Kind: v.Kind, Public: v.Public,
 		Tagline: v.Tagline,
@@ -104,7 +104,7 @@ func newView(site *web.Site, v *catalog.Version, owns bool) *view {
 		}
 	}
 	if v.Kind == manifest.KindCode {
-		x.addCode(site, v, m, owns)
+		x.addCode(site, v, m)
 		return x
 	}
 	var r importer.Report

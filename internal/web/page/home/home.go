@@ -14,6 +14,7 @@ import (
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/api"
 	"github.com/stoa-project/stoa/internal/catalog"
+	"github.com/stoa-project/stoa/internal/manifest"
 	"github.com/stoa-project/stoa/internal/web"
 )
 
@@ -148,7 +149,8 @@ type card struct {
 	Name, Owner, Short string // owner/name, and its parts
 	Version            string
 	Tagline            string
-	Framework          string
+	Framework          string // of a model, or the language of code
+	Code               bool
 	Private            bool
 	Picture            string // address of its sample; "" for none
 }
@@ -186,7 +188,7 @@ func (p *pages) list(r *api.Request) (list, error) {
 	for _, v := range found.Versions {
 		l.Cards = append(l.Cards, card{
 			Name: v.Owner + "/" + v.Name, Owner: v.Owner, Short: v.Name, Version: v.Number.String(), Tagline: v.Tagline,
-			Framework: v.Framework, Private: !v.Public, Picture: web.SamplePicture(v),
+			Framework: v.Framework, Code: v.Kind == manifest.KindCode, Private: !v.Public, Picture: web.SamplePicture(v),
 		})
 	}
 	l.Kinds = choices(found.Kinds, l.Kind, func(s string) string { return l.address(s, l.Framework, 0) })

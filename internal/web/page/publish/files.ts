@@ -12,9 +12,14 @@ export interface Haul {
   folder: string;
 }
 
+/** Folders that the clients of languages make by themselves: a build makes them anew. */
+const made = ["node_modules", "__pycache__", "venv"];
+
+const leftOut = (part: string): boolean => part.startsWith(".") || made.includes(part);
+
 /** Hidden files, such as those of a version control, are no part of a bundle. */
 function isHidden(name: string): boolean {
-  return name.split("/").some((part) => part.startsWith("."));
+  return name.split("/").some(leftOut);
 }
 
 /** Reads what was dropped, folders and all. It must be called within the drop's event. */
@@ -32,7 +37,7 @@ export function chosen(list: FileList): Haul {
 }
 
 async function walk(entry: FileSystemEntry, into: Dropped[]): Promise<void> {
-  if (entry.name.startsWith(".")) return;
+  if (leftOut(entry.name)) return;
   if (isFile(entry)) {
     const file = await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
     into.push({ name: entry.fullPath.replace(/^\//, ""), file });

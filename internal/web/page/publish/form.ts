@@ -55,14 +55,44 @@ export class Form {
     this.identity();
     this.adapted("input", report.inputs ?? []);
     this.adapted("output", report.outputs ?? []);
-    const limits = tree(this.properties(this.schema)["limits"]);
-    const holder = tree(this.manifest["limits"]);
-    need("#limits", HTMLElement).replaceChildren(
-      ...this.fields(limits, holder, "limits", () => {
-        if (Object.keys(holder).length > 0) this.manifest["limits"] = holder;
-        else delete this.manifest["limits"];
+    need("#limits", HTMLElement).replaceChildren(...this.part(this.manifest, "limits", this.schema, "limits"));
+    const code = this.isCode;
+    need("#program", HTMLElement).hidden = !code;
+    for (const e of document.querySelectorAll<HTMLElement>("#form .of-model")) e.hidden = code;
+    need("#replicas", HTMLElement).replaceChildren(...(code ? this.part(this.manifest, "replicas", this.schema, "replicas") : []));
+    need("#code", HTMLElement).replaceChildren(...(code ? this.program() : []));
+  }
+
+  /** Whether the manifest is of a program. */
+  get isCode(): boolean {
+    return this.manifest["kind"] === "code";
+  }
+
+  /** The fields of a program, but for what stoa.yaml alone can say well: its command, and its models. */
+  private program(): HTMLElement[] {
+    const holder = tree(this.manifest["code"]);
+    const schema = tree(this.properties(this.schema)["code"]);
+    const shown = ["language", "entry", "network", "concurrency"].map((name) =>
+      this.field(tree(this.properties(schema)[name]), { holder, name, path: `code.${name}` }, () => {
+        this.keep(this.manifest, "code", holder);
+        this.change();
       }),
     );
+    return [...shown, ...this.part(holder, "build", schema, "code.build", () => this.keep(this.manifest, "code", holder))];
+  }
+
+  /** The fields of an object that need not be there: it is while it holds something. */
+  private part(within: Tree, name: string, schema: Tree, path: string, after: () => void = () => undefined): HTMLElement[] {
+    const holder = tree(within[name]);
+    return this.fields(tree(this.properties(schema)[name]), holder, path, () => {
+      this.keep(within, name, holder);
+      after();
+    });
+  }
+
+  private keep(within: Tree, name: string, holder: Tree): void {
+    if (Object.keys(holder).length > 0) within[name] = holder;
+    else delete within[name];
   }
 
   /** The file that is the sample; "" where none is. */

@@ -1,7 +1,7 @@
 // What the server found out about the files: a card of facts, and what is wrong.
 
 import words from "../../words.json";
-import type { Problem, Report } from "./draft.ts";
+import type { Problem, Report, Tree } from "./draft.ts";
 import { shapeOf } from "./form.ts";
 import { make, say } from "../../part/dom.ts";
 import { count, size } from "../../part/number.ts";
@@ -23,6 +23,16 @@ export function facts(r: Report): HTMLElement {
   for (const [name, value] of rows) list.append(make("dt", {}, name), make("dd", {}, value));
   const notes = (r.notes ?? []).map((n) => make("li", {}, n));
   return make("div", {}, list, notes.length > 0 ? make("ul", { className: "notes" }, ...notes) : null);
+}
+
+/** What is known of a program before it is built. */
+export function codeFacts(manifest: Tree, files: number): HTMLElement {
+  const code = manifest["code"];
+  const language = typeof code === "object" && code !== null && !Array.isArray(code) ? code["language"] : undefined;
+  const list = make("dl", { className: "facts" }, make("dt", {}, words.algorithm.kind), make("dd", {}, words.algorithm.iscode));
+  if (typeof language === "string") list.append(make("dt", {}, words.publish.language), make("dd", {}, language));
+  list.append(make("dt", {}, words.algorithm.files), make("dd", {}, String(files)));
+  return list;
 }
 
 function mono(text: string): HTMLElement {

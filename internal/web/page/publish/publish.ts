@@ -1,14 +1,15 @@
-// The page on which a model becomes an algorithm.
+// The page on which a model or a program becomes an algorithm.
 
 import words from "../../words.json";
 import { Draft, type Inspection, Refusal, type Report, type Tree, schema } from "./draft.ts";
 import { chosen, dropped, type Dropped, type Haul } from "./files.ts";
 import { Form } from "./form.ts";
-import { facts, problems } from "./found.ts";
+import { codeFacts, facts, problems } from "./found.ts";
 import { figure } from "./look.ts";
 import { make, need, say } from "../../part/dom.ts";
 import { size } from "../../part/number.ts";
 import { onPaste, PictureBox } from "../../part/picturebox.ts";
+import { visible } from "../../part/visible.ts";
 
 /** A draft takes as many; docs/api.md. */
 const mostFiles = 2000;
@@ -220,28 +221,31 @@ class Page {
   }
 
   private show(form: Form, found: Inspection): void {
-    const same = this.report && found.report && sameNetwork(this.report, found.report);
-    this.report = found.report ?? null;
+    const code = found.manifest?.["kind"] === "code";
+    const report = found.report ?? (code ? noNetwork : null);
+    const same = this.report && report && sameNetwork(this.report, report);
+    this.report = report;
     const list = problems(found.problems);
     const inPlace = !found.given && found.manifest && found.problems.some((p) => p.file !== "");
     need("#problems", HTMLElement).replaceChildren(
       ...(list ? [make("p", {}, words.publish.inway), list] : []),
       ...(inPlace ? [make("p", {}, words.publish.instead)] : []),
     );
-    need("#report", HTMLElement).replaceChildren(...(found.report ? [facts(found.report)] : []));
+    const known = code && found.manifest ? codeFacts(found.manifest, this.rows.size) : found.report ? facts(found.report) : null;
+    need("#report", HTMLElement).replaceChildren(...(known ? [known] : []));
     need("#found", HTMLElement).hidden = false;
-    this.tell(list ? say(words.publish.problems, found.problems.length) : say(words.publish.ready, found.report?.format ?? ""));
-    if (!found.report || !found.manifest || found.report.unsupported?.length) {
+    this.tell(list ? say(words.publish.problems, found.problems.length) : say(words.publish.ready, code ? words.publish.code : (report?.format ?? "")));
+    if (!report || !found.manifest || report.unsupported?.length) {
       this.form.hidden = true;
       return;
     }
     this.form.hidden = false;
     if (form.touched && same && !found.given) {
       const manifest = form.manifest; // what was set by hand stays
-      form.fill(manifest, found.report);
+      form.fill(manifest, report);
       form.touched = true;
     } else {
-      form.fill(found.manifest, found.report);
+      form.fill(found.manifest, report);
       this.text = found.yaml ?? "";
     }
     this.chooseSample(form);
@@ -346,7 +350,8 @@ class Page {
     if (this.button.disabled) return;
     const form = await this.fields;
     this.button.disabled = true;
-    this.outcome.replaceChildren(make("p", {}, words.publish.working), make("progress", { ariaLabel: words.publish.working }));
+    const working = form.isCode ? words.publish.building : words.publish.working;
+    this.outcome.replaceChildren(make("p", {}, working), make("progress", { ariaLabel: working }));
     try {
       if (form.sample !== this.picture) this.picture = "";
       await this.tidy(form);
@@ -362,6 +367,11 @@ class Page {
   }
 }
 
+/** The report of what is no network. */
+const noNetwork: Report = {
+  framework: "", format: "", files: [], inputs: null, outputs: null, layers: null, parameters: -1, macs: -1, weight_bytes: -1, memory_bytes: -1,
+};
+
 /** Whether two reports are of one network, so that a form for the one fits the other. */
 function sameNetwork(a: Report, b: Report): boolean {
   const key = (r: Report) => JSON.stringify([r.files, r.inputs, r.outputs]);
@@ -372,8 +382,11 @@ function message(e: unknown): string {
   return e instanceof Error ? e.message : String(e);
 }
 
+/** A fault; that of a build has the lines that it printed below its first. */
 function fault(e: unknown): HTMLElement {
-  return make("p", { className: "fault" }, message(e));
+  const [first, ...more] = message(e).split("\n");
+  const printed = more.length > 0 ? make("pre", { tabIndex: 0 }, visible(more.join("\n"))) : null;
+  return make("div", { className: "fault" }, visible(first ?? ""), printed);
 }
 
 const root = document.querySelector<HTMLElement>("#app");

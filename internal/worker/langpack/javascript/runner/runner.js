@@ -5,6 +5,7 @@
 // ENTRY is the author's file, which exports apply, or package.json, whose main
 // does. Node.js 20 or newer, and its own library, are all that is needed.
 "use strict";
+const EventEmitter = require("events");
 const fs = require("fs");
 const net = require("net");
 const path = require("path");
@@ -17,6 +18,9 @@ const HEAD = 16;
 const MOST_HEAD = 65535; // its length has 16 bits
 const JOIN = 64 << 10; // data up to this is copied behind its head
 const NONE = Buffer.alloc(0);
+
+const Timeout = setTimeout(() => {}).unref().constructor;
+const Immediate = setImmediate(() => {}).unref().constructor;
 
 const concurrency = Number(process.env.STOA_CONCURRENCY) || 1;
 const running = new Map(); // number to Call
@@ -140,11 +144,19 @@ function run(number, content, head, data) {
 }
 
 async function answer(call, content, data) {
-  let result = apply(decode(content, data), call);
+  const input = decode(content, data);
+  let result = takes === 1 ? apply(input) : apply(input, call); // a second one may have a default of its own
   if (typeof result?.then === "function") result = await result;
-  if (result === undefined && takes >= 2) result = await call._answered(); // by callback
+  if (takes >= 2 && isNoAnswer(result)) result = await call._answered(); // by callback
   if (isStream(result)) return stream(call, result);
   finish(call, RESULT, ...encode(result));
+}
+
+// What a function gives that answers by callback: nothing, or what it happened to
+// call last, such as setTimeout.
+function isNoAnswer(value) {
+  if (value === undefined) return true;
+  return value instanceof EventEmitter ? !isStream(value) : value instanceof Timeout || value instanceof Immediate;
 }
 
 function isStream(value) {

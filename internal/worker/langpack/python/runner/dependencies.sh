@@ -17,7 +17,10 @@ python3 -m pip install --no-compile --no-input --disable-pip-version-check --no-
   --root-user-action=ignore --progress-bar off --cache-dir "$CACHE/pip" --target "$DEPS" -r "$lock" 2>"$errors" || {
   cat "$errors"
   # pip names the package, or the line in words: a person wants FILE:LINE.
-  sed -n 's/^ERROR: \(.*\) (from line \([0-9]*\) of \(.*\))$/\3:\2: \1/p' "$errors"
+  at=$(sed -n 's/.*(from line \([0-9]*\) of \([^()]*\))$/\2:\1/p' "$errors" | sed -n '$p')
+  if [ -n "$at" ]; then
+    echo "$at: $(sed -n 's/ (from line.*//; s/^ERROR: //p' "$errors" | sed -n '1p')"
+  fi
   sed -n 's/^ERROR: No matching distribution found for \([^ ]*\).*/\1/p' "$errors" | while read -r wanted; do
     name=$(printf '%s\n' "$wanted" | sed 's/[^A-Za-z0-9._-].*//')
     line=$(grep -niE "^ *$name([^A-Za-z0-9._-]|\$)" "$lock" | sed -n '1s/:.*//p')

@@ -184,11 +184,11 @@ class Program:
         self.apply = getattr(module, "apply", None)
         if not callable(self.apply):
             raise AttributeError("%s has no function apply" % entry)
-        self.wants_context = arguments(self.apply) >= 2
+        self.wants_context = takes(self.apply, 2, "context")
         self.state = None
         load = getattr(module, "load", None)
         if callable(load) and getattr(load, "__module__", None) == module.__name__:
-            self.state = load(models()) if arguments(load) >= 1 else load()
+            self.state = load(models()) if takes(load, 1, "models") else load()
 
     def call(self, frame):
         _, content, number, head, data = frame
@@ -238,22 +238,23 @@ class Program:
             context.cancelled = True
 
 
-def arguments(function):
-    """How many values a function takes by position."""
-    import types
-
+def takes(function, count, name):
+    """Whether a function wants a value as its count-th argument: it cannot be
+    called without, or calls it so. One with a default of its own is left to it."""
     code = getattr(function, "__code__", None)
-    if isinstance(function, types.FunctionType) and not hasattr(function, "__wrapped__"):
-        return 2 if code.co_flags & 4 else code.co_argcount
-    import inspect
+    if code is None or hasattr(function, "__wrapped__") or hasattr(function, "__self__"):
+        import inspect
 
-    try:
-        kinds = [p.kind for p in inspect.signature(function).parameters.values()]
-    except (TypeError, ValueError):
-        return 1
-    if inspect.Parameter.VAR_POSITIONAL in kinds:
-        return 2
-    return sum(k in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for k in kinds)
+        try:
+            listed = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):
+            return False
+        listed = [p for p in listed if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        names, needed = [p.name for p in listed], sum(p.default is p.empty for p in listed)
+    else:
+        names = code.co_varnames[:code.co_argcount]
+        needed = code.co_argcount - len(function.__defaults__ or ())
+    return needed >= count or names[count - 1:count] in ([name], (name,))
 
 
 def models():

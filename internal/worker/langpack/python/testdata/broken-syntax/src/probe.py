@@ -1,4 +1,4 @@
 import os
 
-def apply(input:
+def apply(input)
     return input
