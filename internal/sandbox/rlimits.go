@@ -55,12 +55,3 @@ func Start(cmd *exec.Cmd) error {
 	}()
 	return <-started
 }
-
-// InForce names the protections that workers and import children run under,
-// and Missing those that they do not have yet.
-func InForce() []string { return []string{"no new privileges", "rlimits (memory, files, core)"} }
-
-// Missing names the protections that are not there yet.
-func Missing() []string {
-	return []string{"namespaces", "cgroup limits", "seccomp", "Landlock"}
-}

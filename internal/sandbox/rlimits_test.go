@@ -92,9 +92,3 @@ func TestAChildIsLimited(t *testing.T) {
 		t.Errorf("the child got twice the memory that it may have: %v: %.2000s", err, out)
 	}
 }
-
-func TestWhatIsInForceIsSaid(t *testing.T) {
-	if len(sandbox.InForce()) == 0 || len(sandbox.Missing()) == 0 {
-		t.Errorf("in force %v, missing %v", sandbox.InForce(), sandbox.Missing())
-	}
-}

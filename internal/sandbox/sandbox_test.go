@@ -71,7 +71,7 @@ func TestWhatIsSeenInside(t *testing.T) {
 		{"ls /sys/class/net 2>&1; cat /proc/net/dev | grep -c :", "ls: cannot access '/sys/class/net': No such file or directory\n1\n"},
 		{"ps -e 2>/dev/null | wc -l; echo $PPID", ""},
 	} {
-		out, err := shell(t, s, sandbox.Spec{Env: []string{"X=a b"}}, c.script)
+		out, err := shell(t, s, sandbox.Spec{Env: []string{"X=a b"}, Limits: sandbox.Limits{Processes: 32}}, c.script)
 		if err != nil || c.want != "" && out != c.want {
 			t.Errorf("%s: %v\n%q, want\n%q", c.script, err, out, c.want)
 		}

@@ -51,3 +51,15 @@ func TestTheUserOutside(t *testing.T) {
 		}
 	}
 }
+
+// TestAFileSystemThatMapsNoOwners shows what others may read. /proc is one.
+func TestAFileSystemThatMapsNoOwners(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: only root maps owners")
+	}
+	s := need(t, sandbox.Config{})
+	got, err := shell(t, s, sandbox.Spec{Mounts: []sandbox.Mount{{Source: "/proc/version", Target: "/opt/version"}}}, "cat /opt/version")
+	if err != nil || !strings.HasPrefix(got, "Linux ") {
+		t.Errorf("%q, %v", got, err)
+	}
+}
