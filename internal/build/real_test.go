@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stoa-project/stoa/internal/build"
+	"github.com/stoa-project/stoa/internal/format/layer"
 	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/worker/langpack"
 )
@@ -62,8 +63,8 @@ var reals = []real{
 // needRegistry skips where a registry cannot be reached.
 func needRegistry(t *testing.T, host string) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("SKIPPED: -short, and this fetches from " + host)
+	if os.Getenv("STOA_REGISTRIES") == "" { //nolint:forbidigo // a switch of the tests
+		t.Skip("SKIPPED: this fetches from " + host + ", which make test-registries does")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -263,5 +264,25 @@ func TestGoNeedsNoNetworkForSourceInTheBundle(t *testing.T) {
 				t.Errorf("%s", log)
 			}
 		})
+	}
+}
+
+// TestRunnersAreTheSameEachTime: the runner's layer is part of the key of
+// dependencies, and of what a machine keeps unpacked.
+func TestRunnersAreTheSameEachTime(t *testing.T) {
+	for _, l := range langpack.All() {
+		var layers [2]bytes.Buffer
+		for i := range layers {
+			dir := t.TempDir()
+			if err := l.WriteRunner(dir); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := layer.Pack(t.Context(), dir, &layers[i], layer.Limits{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(layers[0].Bytes(), layers[1].Bytes()) {
+			t.Errorf("%s: the runner's layer is another each time", l.Name())
+		}
 	}
 }

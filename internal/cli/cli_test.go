@@ -59,8 +59,8 @@ func fakeDeps() cli.Deps {
 			return out, nil
 		},
 		Serve: func(_ context.Context, o cli.ServeOptions) error {
-			if os.Getenv("FAKE_SANDBOX") != "" {
-				return stoa.Errorf(stoa.Unavailable, "namespaces: bubblewrap is not installed: install it")
+			if err := fakeSandbox(); err != nil {
+				return err
 			}
 			hosts := "nil"
 			if o.BuildHosts != nil {
@@ -68,6 +68,12 @@ func fakeDeps() cli.Deps {
 			}
 			return stoa.Errorf(stoa.Conflict, "would serve %s at %s: sandbox %s, build hosts %s, code hosts %v, logs %s, %s, %s",
 				filepath.Base(o.Data), o.Listen, o.Sandbox, hosts, o.CodeHosts, o.KeepLogs, o.Init, o.Bwrap)
+		},
+		Start: func(_ context.Context, o cli.ServeOptions) (*cli.Server, error) {
+			if err := fakeSandbox(); err != nil {
+				return nil, err
+			}
+			return nil, stoa.Errorf(stoa.Conflict, "would start %s at %s: sandbox %s, code hosts %v", filepath.Base(o.Data), o.Listen, o.Sandbox, o.CodeHosts)
 		},
 		Protections: func(_ context.Context, o cli.ServeOptions) []cli.Row {
 			if o.Sandbox == "none" {
@@ -79,6 +85,14 @@ func fakeDeps() cli.Deps {
 			return cli.Finding{State: cli.Good, Text: "from beneath"}
 		}}},
 	}
+}
+
+// fakeSandbox is one that may be missing.
+func fakeSandbox() error {
+	if os.Getenv("FAKE_SANDBOX") == "" {
+		return nil
+	}
+	return stoa.Errorf(stoa.Unavailable, "namespaces: bubblewrap is not installed: install it")
 }
 
 func newSystem() *doortest.System {
@@ -167,7 +181,7 @@ func TestEveryCommand(t *testing.T) {
 
 // TestEveryCommandIsThere, and helps.
 func TestEveryCommandIsThere(t *testing.T) {
-	for name := range strings.FieldsSeq("serve init push call ls show versions rm inspect preview import keys login doctor") {
+	for name := range strings.FieldsSeq("serve init dev push call ls show versions rm inspect preview import keys login logs secrets doctor up down") {
 		var out, errs bytes.Buffer
 		code := cli.Run(t.Context(), []string{name, "--help"}, cli.Env{Stdout: &out, Stderr: &errs}, cli.Deps{})
 		if code != 0 || errs.Len() > 0 || !strings.Contains(out.String(), "Examples:\n") || !strings.Contains(out.String(), "stoa "+name) {
@@ -201,6 +215,7 @@ func TestMissing(t *testing.T) {
 	for _, args := range [][]string{
 		{"serve"},
 		{"worker"},
+		{"dev"},
 		{"inspect", "cli_test.go"},
 		{"import", "cli_test.go", "-o", "x"},
 		{"import", "cli_test.go", "-o", "x", "--check", "a=b"},

@@ -86,6 +86,7 @@ func (d *dev) publish(ctx context.Context, run *devRun, r client.PushRequest, m 
 		t.told(p)
 		log.WriteString(p.Log)
 	}
+	d.say("building %s", r.As)
 	start := time.Now()
 	p, err := d.client.Push(ctx, r)
 	run.Build, run.Log = time.Since(start).Seconds(), log.String()
@@ -119,6 +120,9 @@ func (d *dev) publishOthers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		// The folder is published for another account, and calls what that may see.
+		m.Visibility = "public"
+		r.Manifest = string(manifest.Marshal(m, nil))
 		t := teller{w: d.app.env.Stderr, log: !d.flags.json, code: m.Kind == manifest.KindCode}
 		r.Progress = t.told
 		p, err := d.client.Push(ctx, r)

@@ -92,6 +92,37 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// A long string is not read by package json, and gives the same.
+func TestLongStrings(t *testing.T) {
+	long := strings.Repeat("aGVs", 1000)
+	for _, result := range []string{long, "é" + long, long + `\n`, long + "\xff", long + "\u0085"} {
+		for _, kind := range []string{"text", "json", "binary"} {
+			var got [2]stoa.Value
+			var errs [2]string
+			for i, form := range []string{`{ "result" : "%r","metadata":{"content_type":"%k"}}`, `{"metadata":{"content_type":"%k"},"result":"%r"}`} {
+				v, err := parseAnswer([]byte(strings.NewReplacer("%r", result, "%k", kind).Replace(form)), 1<<20)
+				got[i] = v
+				if err != nil {
+					errs[i] = err.Msg
+				}
+			}
+			if kind == "json" { // what is no UTF-8 may be replaced or not
+				for i := range got {
+					got[i].Data = bytes.ToValidUTF8(got[i].Data, []byte("\ufffd"))
+				}
+			}
+			if d := cmp.Diff(got[0], got[1]); d != "" || errs[0] != errs[1] {
+				t.Errorf("%s ...%q: %q, %q: %.300s", kind, result[len(result)-4:], errs[0], errs[1], d)
+			}
+		}
+	}
+	for _, bad := range []string{`{"result":"` + long + "\n" + `"}`, `{"result":"` + long + `"`, `{"result":"` + long + `" 1}`, `{"result":"` + long + `",}`} {
+		if _, err := parseAnswer([]byte(bad), 1<<20); err == nil {
+			t.Errorf("...%q was taken", bad[len(bad)-5:])
+		}
+	}
+}
+
 func TestRequestsAreOneLine(t *testing.T) {
 	for want, v := range map[string]stoa.Value{
 		`{"content_type":"text","data":"a\nb\u2028\u0000"}`: {Type: stoa.Text, Data: []byte("a\nb\u2028\x00")},

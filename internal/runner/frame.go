@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/buffer"
 )
 
 // A frame is a header of 16 bytes and a body, which is a head and then data:
@@ -189,12 +190,12 @@ var plain = func() (t [256]bool) {
 
 // growStep bounds what a header alone can make us allocate: beyond it, memory is
 // taken as the bytes arrive.
-const growStep = 1 << 20
+const growStep = 16 << 20
 
-// readBody reads n bytes.
+// readBody reads n bytes, into memory of package buffer.
 func readBody(r io.Reader, n int) ([]byte, error) {
 	if n <= growStep {
-		b := make([]byte, n)
+		b := buffer.Get(n)
 		_, err := io.ReadFull(r, b)
 		return b, err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/stoa-project/stoa"
 )
@@ -76,12 +77,47 @@ type answer struct {
 		ContentType string `json:"content_type"`
 	} `json:"metadata"`
 	Error *authorError `json:"error"`
+
+	text []byte // the result, where it is a long string: it was lifted out
 }
+
+// lift takes a long string out of an answer that begins with it, as nearly all
+// do, when it has no escapes: package json goes over every byte several times.
+// What is left has an empty string in its place.
+func lift(b []byte) (text, rest []byte) {
+	at := b
+	for _, token := range []string{"{", `"result"`, ":", `"`} {
+		var ok bool
+		if at, ok = bytes.CutPrefix(bytes.TrimLeft(at, " \t\r\n"), []byte(token)); !ok {
+			return nil, b
+		}
+	}
+	end := bytes.IndexByte(at, '"')
+	if end < liftFrom || bytes.IndexByte(at[:end], '\\') >= 0 || hasControl(at[:end]) {
+		return nil, b
+	}
+	rest = append([]byte(`{"result":"`), at[end:]...)
+	return at[:end], rest
+}
+
+// hasControl tells whether there are bytes that a JSON string may not hold.
+func hasControl(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' {
+			return true
+		}
+	}
+	return false
+}
+
+// liftFrom is where a string is long.
+const liftFrom = 1024
 
 // parseAnswer reads one; limit bounds the result. The error is what the author's
 // code raised, or what is wrong with the message.
 func parseAnswer(b []byte, limit int64) (stoa.Value, *stoa.Error) {
 	var a answer
+	a.text, b = lift(b)
 	if err := json.Unmarshal(b, &a); err != nil {
 		return stoa.Value{}, malformed("an answer that is no JSON as expected (NaN and Infinity are none): %v", err)
 	}
@@ -111,6 +147,9 @@ func (a *answer) value() (stoa.Value, *stoa.Error) {
 	}
 	switch kind {
 	case stoa.JSON:
+		if a.text != nil {
+			a.Result = appendString(nil, a.text)
+		}
 		if bytes.IndexByte(a.Result, '\n') >= 0 { // its indentation is that of the message
 			b, err := appendCompact(nil, a.Result)
 			if err != nil {
@@ -125,14 +164,23 @@ func (a *answer) value() (stoa.Value, *stoa.Error) {
 	default:
 		return stoa.Value{}, malformed("a result of content_type %.40q: it is text, json or binary", kind)
 	}
-	var s string
-	if err := json.Unmarshal(a.Result, &s); err != nil {
-		return stoa.Value{}, malformed("a result of content_type %s that is no string", kind)
+	text := a.text
+	if text == nil {
+		var s string
+		if err := json.Unmarshal(a.Result, &s); err != nil {
+			return stoa.Value{}, malformed("a result of content_type %s that is no string", kind)
+		}
+		text = []byte(s)
+	}
+	if kind == stoa.Text && a.text != nil { // the message's memory serves the next one
+		if text = bytes.Clone(text); !utf8.Valid(text) {
+			text = bytes.ToValidUTF8(text, []byte("\ufffd"))
+		}
 	}
 	if kind == stoa.Text {
-		return stoa.Value{Type: stoa.Text, Data: []byte(s)}, nil
+		return stoa.Value{Type: stoa.Text, Data: text}, nil
 	}
-	data, err := decodeBase64(s)
+	data, err := decodeBase64(text)
 	if err != nil {
 		return stoa.Value{}, malformed("a binary result that is no base64: %v", err)
 	}
@@ -141,10 +189,10 @@ func (a *answer) value() (stoa.Value, *stoa.Error) {
 
 // decodeBase64 takes line ends, which some encoders insert, and misses no
 // padding.
-func decodeBase64(s string) ([]byte, error) {
-	b, err := base64.StdEncoding.DecodeString(s)
-	if err != nil && errors.As(err, new(base64.CorruptInputError)) {
-		if raw, rawErr := base64.RawStdEncoding.DecodeString(s); rawErr == nil {
+func decodeBase64(s []byte) ([]byte, error) {
+	b, err := base64.StdEncoding.AppendDecode(make([]byte, 0, base64.StdEncoding.DecodedLen(len(s))), s)
+	if err != nil {
+		if raw, rawErr := base64.RawStdEncoding.AppendDecode(nil, s); rawErr == nil {
 			return raw, nil
 		}
 	}
@@ -237,19 +285,25 @@ const keepBuffer = 1 << 20
 
 // scan follows the nesting and tells how many bytes belong to the object.
 func (s *scanner) scan(b []byte) int {
+	quote := -1 // the next one, once looked for; len(b) for none
 	for i := 0; i < len(b); i++ {
 		c := b[i]
 		switch {
 		case s.escaped:
 			s.escaped = false
 		case s.quoted:
-			// A string is most of a large answer.
-			j := bytes.IndexAny(b[i:], `"\`)
-			if j < 0 {
-				return len(b)
+			// A string is most of a large answer. Its end is looked for once, and
+			// backslashes on the way to it.
+			if quote < i {
+				if quote = len(b); bytes.IndexByte(b[i:], '"') >= 0 {
+					quote = i + bytes.IndexByte(b[i:], '"')
+				}
 			}
-			i += j
-			s.escaped, s.quoted = b[i] == '\\', b[i] == '\\'
+			if j := bytes.IndexByte(b[i:quote], '\\'); j >= 0 {
+				i, s.escaped = i+j, true
+				break
+			}
+			i, s.quoted = quote, quote == len(b)
 		case c == '"':
 			s.quoted = true
 		case c == '{' || c == '[':

@@ -30,7 +30,8 @@ type call struct {
 // Run makes the program answer one call, and waits for a place where as many are
 // under way as the program takes. When ctx ends first, the call is given up: its
 // result is the context's error. The error is NotFound where the program ended
-// before it was told of the call, which another may then answer.
+// before it was told of the call, which another may then answer. The result's
+// data is the caller's alone, who may give it to package buffer when it is done.
 func (r *Runner) Run(ctx context.Context, in Call) stoa.Result {
 	c := &call{Call: in, done: make(chan struct{}, 1)}
 	if err := r.begin(ctx, c); err != nil {

@@ -325,8 +325,10 @@ func TestNothingOfOursIsLeft(t *testing.T) {
 	fds, goroutines := count()
 	for range 10 {
 		for _, p := range []runner.Program{
-			sh(ready + answerEach), program(runner.Frames), sh("exit 1"), {Command: []string{"no-such-program"}, Protocol: runner.Frames},
-			{Command: []string{"no-such-program"}, Protocol: runner.Pipe}, raw(frame(2, 0, 0, "", "")),
+			sh(ready + answerEach), program(runner.Frames), sh("exit 1"),
+			{Command: []string{"no-such-program"}, Protocol: runner.Frames},
+			{Command: []string{"no-such-program"}, Protocol: runner.Pipe},
+			raw(frame(2, 0, 0, "", "")),
 		} {
 			r, err := try(t, p, runner.Config{})
 			if err != nil {

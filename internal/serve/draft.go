@@ -156,7 +156,11 @@ func (i *inspector) foundCode(j catalog.InspectJob, none catalog.Inspection) (ca
 	src := os.DirFS(j.Dir)
 	lang, err := langpack.Detect(src, nil)
 	if err != nil {
-		none.Problems = append(none.Problems, manifest.Problem{Msg: "as code: " + stoa.AsError(err).Msg + "; stoa init --language LANGUAGE NAME begins one"})
+		if msg := stoa.AsError(err).Msg; strings.HasPrefix(msg, "no language is recognised") {
+			none.Problems[0].Msg += "; nor is it code in a language that is known here: stoa init --language LANGUAGE NAME begins that"
+		} else {
+			none.Problems = append(none.Problems, manifest.Problem{Msg: "as code: " + msg})
+		}
 		return none, nil
 	}
 	m := &manifest.Manifest{Name: j.Name, Kind: manifest.KindCode, Code: &manifest.Code{Language: lang.Name()}}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stoa-project/stoa"
+	"github.com/stoa-project/stoa/internal/buffer"
 	"github.com/stoa-project/stoa/internal/runner"
 	"github.com/stoa-project/stoa/internal/wire"
 	"github.com/stoa-project/stoa/internal/wire/engine"
@@ -40,9 +41,10 @@ type Options struct {
 // program is stopped.
 func Serve(ctx context.Context, ln net.Listener, o Options) error {
 	if o.Memory > 0 {
-		// The program and we share the limit, and it shall have nearly all.
-		debug.SetMemoryLimit(max(o.Memory/16, 16<<20))
+		// The program and we share the limit: garbage of ours must not take it up.
+		debug.SetMemoryLimit(max(o.Memory/2, 16<<20))
 	}
+	keepOut()
 	stop, err := forwards(o.API, o.Egress)
 	if err != nil {
 		return err
@@ -51,11 +53,27 @@ func Serve(ctx context.Context, ln net.Listener, o Options) error {
 	r := newReaper()
 	defer r.watch()()
 	p := newPrograms(runner.Config{Folder: o.Folder}, r, o.Log, engine.Hello{Build: o.Build, PID: os.Getpid(), Label: o.Label})
-	err = wire.NewServer(p.handle).Loop(ctx, ln, o.Linger)
+	srv := wire.NewServer(p.handle)
+	srv.Sent = func(parts [][]byte) {
+		// Each is the reply's alone: a program's answers, above all, which came into
+		// memory of package buffer. It leaves alone what is none of its own.
+		for _, part := range parts {
+			buffer.Put(part)
+		}
+	}
+	err = srv.Loop(ctx, ln, o.Linger)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*runner.StopTime)
 	defer cancel()
 	p.end(ctx)
 	return err
+}
+
+// keepOut makes this process one that the program cannot trace, nor take open
+// files of, though it has the same user: the supervisor takes our word for what
+// the program answers.
+func keepOut() {
+	const prSetDumpable = 4                                              // prctl(2)
+	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetDumpable, 0, 0) // always there
 }
 
 func forwards(api, egress string) (stop func(), err error) {
@@ -83,6 +101,7 @@ func forwards(api, egress string) (stop func(), err error) {
 // 128 and the signal's number where one has ended it, as shells have it. Signals
 // to end are passed on.
 func Run(command, env []string, egress string) (status int, err error) {
+	keepOut()
 	stop, err := forwards("", egress)
 	if err != nil {
 		return 0, err

@@ -246,6 +246,19 @@ func TestNothingOfAProgramIsLeft(t *testing.T) {
 	}
 }
 
+func TestTheProgramIsKeptOutOfTheFirstProcess(t *testing.T) {
+	bwrap, err := exec.LookPath("bwrap")
+	if err != nil {
+		t.Skip("SKIPPED: there is no bwrap, to have no capabilities")
+	}
+	r, _ := replicaIn(t, bwrap, "--dev-bind", "/", "/", "--unshare-user", "--unshare-pid", "--as-pid-1", "--proc", "/proc", "--cap-drop", "ALL", "--die-with-parent")
+	load(t, r, script(`echo PIPE_INIT_COMPLETE; while read -r line; do cat /proc/self/environ >/dev/null && echo fair; cat /proc/1/environ; echo '{"result":1}' >"$STOA_FIFO"; done`))
+	got, err := run(t, r, "x")
+	if err != nil || got.Err != nil || got.Stdout != "fair\n" || !strings.Contains(got.Stderr, "Permission denied") {
+		t.Errorf("printed %q and %q, %v, %v", got.Stdout, got.Stderr, got.Err, err)
+	}
+}
+
 func TestItEndsWhenNobodyIsConnected(t *testing.T) {
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unix"})
 	if err != nil {

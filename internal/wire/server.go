@@ -17,6 +17,10 @@ type Handler func(ctx context.Context, method uint8, body []byte) (parts [][]byt
 
 // Server answers calls on any number of connections.
 type Server struct {
+	// Sent is given the parts of a reply when they were sent, for a handler that
+	// has more use for their memory; nil: nobody has.
+	Sent func(parts [][]byte)
+
 	handle  Handler
 	watcher watcher
 }
@@ -89,7 +93,11 @@ func (c *serverConn) answer(ctx context.Context, h header, body Body) error {
 	if err != nil {
 		out.kind, parts = frameError, [][]byte{encodeError(err)}
 	}
-	if err = c.write(out, parts...); err != nil && stoa.KindOf(err) == stoa.TooLarge {
+	err = c.write(out, parts...)
+	if c.server.Sent != nil && out.kind == frameReply {
+		c.server.Sent(parts)
+	}
+	if err != nil && stoa.KindOf(err) == stoa.TooLarge {
 		out.kind = frameError
 		err = c.write(out, encodeError(err))
 	}

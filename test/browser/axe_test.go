@@ -88,6 +88,14 @@ func views() []view {
 			b.wait("#form")
 			b.wait("#seen img")
 		}},
+		{"publish-code", func(b *tab, s *servetest.System) {
+			b.signIn(s)
+			b.visit("/publish")
+			b.drop("#drop", "testdata/greeter")
+			b.wait("#form")
+			b.says("#yaml", "kind: code")
+			b.click("#form details summary")
+		}},
 		{"publish-problems", func(b *tab, s *servetest.System) {
 			b.signIn(s)
 			b.visit("/publish")

@@ -1,6 +1,8 @@
 package browser_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stoa-project/stoa"
@@ -103,4 +105,70 @@ func TestAProgramTakesAnything(t *testing.T) {
 	b.upload("#file-0", "../../demo/digits/samples/five.png")
 	b.click("#run")
 	b.wait("#answer img.picture")
+}
+
+// A folder of source is dropped, with a stoa.yaml or without one, and published;
+// where the build fails, its lines are shown, and the page goes on.
+func TestPublishingAProgram(t *testing.T) {
+	s := start(t)
+	servetest.Sandboxed(t)
+	dir := filepath.Join(t.TempDir(), "polite")
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("src/polite.py", "def apply(input:\n    return 'good day, ' + input\n")
+	write("node_modules/x/index.js", "// made by npm")
+	b := open(t, s.URL())
+	b.allow("status of 400")
+	b.signIn(s)
+	b.visit("/publish")
+	b.drop("#drop", dir)
+	b.wait("#form")
+	b.shows("#report", "python")
+	b.says("#yaml", "language: python")
+	b.says("#where", "admin/polite")
+	if get[bool](b, `document.querySelector("#files").innerText.includes("node_modules")`) {
+		t.Error("what npm made is uploaded")
+	}
+	b.click("#form details summary")
+	b.fill("#field-limits-memory", "64MiB")
+	b.says("#yaml", "64MiB")
+	b.click("#publish")
+	b.says("#outcome .fault", "polite.py")
+	b.shows("#outcome .fault pre", "SyntaxError")
+
+	write("src/polite.py", "def apply(input):\n    return 'good day, ' + input\n")
+	b.drop("#drop", dir)
+	b.until("the new file", `!document.querySelector("#app").hasAttribute("aria-busy") && !document.querySelector("#files progress")`)
+	b.says("#yaml", "64MiB") // what was set by hand stays
+	b.click("#publish")
+	b.arrive("its page", `location.pathname === "/algorithms/admin/polite"`)
+	b.shows("main", "up to 64.0 MiB")
+	b.fill("#input-0", "Ada")
+	b.click("#run")
+	b.says("#answer .text", "good day, Ada")
+}
+
+// A folder with its stoa.yaml needs nothing more than the last click.
+func TestPublishingAProgramAsItsManifestSays(t *testing.T) {
+	s := start(t)
+	servetest.Sandboxed(t)
+	b := open(t, s.URL())
+	b.signIn(s)
+	b.visit("/publish")
+	b.drop("#drop", "testdata/greeter")
+	b.wait("#form")
+	b.says("#where", "admin/greeter")
+	b.says("#yaml", "additionalProperties: false")
+	b.click("#publish")
+	b.arrive("its page", `location.pathname === "/algorithms/admin/greeter"`)
+	b.click(".sample")
+	b.says("#answer", "hello Ada")
 }

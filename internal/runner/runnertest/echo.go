@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -208,12 +209,14 @@ func (e *echo) frames(socket string) error {
 	}
 	var calls sync.WaitGroup
 	defer calls.Wait()
+	var body []byte
 	for in := bufio.NewReader(conn); ; {
 		var h [16]byte
 		if _, err := io.ReadFull(in, h[:]); err != nil {
 			return nil // the end of the connection means stop
 		}
-		body := make([]byte, binary.LittleEndian.Uint32(h[:]))
+		body = slices.Grow(body[:0], int(binary.LittleEndian.Uint32(h[:])))
+		body = body[:binary.LittleEndian.Uint32(h[:])]
 		if _, err := io.ReadFull(in, body); err != nil {
 			return err
 		}
@@ -223,6 +226,7 @@ func (e *echo) frames(socket string) error {
 			data := body[binary.LittleEndian.Uint16(h[6:]):]
 			if string(data[:min(len(data), 5)]) == "stoa:" {
 				calls.Go(func() { out.answer(e, number, input{h[5], data}) })
+				body = nil // it is the call's now
 			} else {
 				out.answer(e, number, input{h[5], data})
 			}

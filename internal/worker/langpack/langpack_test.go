@@ -282,3 +282,25 @@ func TestWrite(t *testing.T) {
 		}
 	})
 }
+
+// FuzzReadConf: algorithmia.conf is a stranger's.
+func FuzzReadConf(f *testing.F) {
+	f.Add([]byte(`{"username":"me","algoname":"hello","language":"python3"}`))
+	f.Add([]byte("\ufeff{\"langauge\":\"x\"}")) //nolint:misspell // as the template has it
+	f.Add([]byte(`{"algoname":"../[*"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		src := fstest.MapFS{"algorithmia.conf": {Data: data}, "src/hello.py": {}}
+		conf, err := langpack.ReadConf(src)
+		if (conf == nil) == (err == nil) {
+			t.Fatalf("%v, %v", conf, err)
+		}
+		l, err := langpack.Detect(src, nil)
+		if err != nil {
+			return
+		}
+		p, err := l.Program(conf.Manifest(l.Name()), langpack.Place{Source: src})
+		if err == nil && l.Name() == "python" && p.Command[len(p.Command)-1] != "src/hello.py" {
+			t.Errorf("it would start %q", p.Command)
+		}
+	})
+}

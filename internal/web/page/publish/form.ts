@@ -59,7 +59,7 @@ export class Form {
     const code = this.isCode;
     need("#program", HTMLElement).hidden = !code;
     for (const e of document.querySelectorAll<HTMLElement>("#form .of-model")) e.hidden = code;
-    need("#replicas", HTMLElement).replaceChildren(...(code ? this.part(this.manifest, "replicas", this.schema, "replicas") : []));
+    need("#replicas", HTMLElement).replaceChildren(...(code ? [group("replicas", this.part(this.manifest, "replicas", this.schema, "replicas"))] : []));
     need("#code", HTMLElement).replaceChildren(...(code ? this.program() : []));
   }
 
@@ -78,7 +78,7 @@ export class Form {
         this.change();
       }),
     );
-    return [...shown, ...this.part(holder, "build", schema, "code.build", () => this.keep(this.manifest, "code", holder))];
+    return [...shown, group("build", this.part(holder, "build", schema, "code.build", () => this.keep(this.manifest, "code", holder)))];
   }
 
   /** The fields of an object that need not be there: it is while it holds something. */
@@ -312,6 +312,11 @@ function wrap(control: HTMLElement, about: { path: string; name: string; help: s
   if (control instanceof HTMLInputElement && control.type === "checkbox") field.classList.add("check");
   if (control instanceof HTMLTextAreaElement) field.classList.add("long");
   return field;
+}
+
+/** Fields below a name of their own, which some of them have elsewhere too. */
+function group(name: string, fields: HTMLElement[]): HTMLElement {
+  return make("fieldset", { className: "adapter" }, make("legend", { className: "mono" }, name), make("div", { className: "fields" }, ...fields));
 }
 
 function idOf(path: string): string {

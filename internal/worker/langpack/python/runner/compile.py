@@ -9,6 +9,7 @@ that is not compared with its source, which has no times in it.
 import os
 import py_compile
 import sys
+import warnings
 
 
 def place(folder, path, error):
@@ -20,6 +21,8 @@ def place(folder, path, error):
 
 def main(folder, entry=None):
     failed = False
+    if entry is None:  # what warns in the packages of others is no author's concern
+        warnings.simplefilter("ignore")
     for base, folders, files in os.walk(folder):
         folders.sort()
         for name in sorted(files):
@@ -27,7 +30,9 @@ def main(folder, entry=None):
                 continue
             path = os.path.join(base, name)
             try:
-                py_compile.compile(path, doraise=True,
+                # The name in the compiled file is not that of a folder of this build, which
+                # would make each of them another; an import puts the right one in.
+                py_compile.compile(path, doraise=True, dfile=os.path.relpath(path, folder),
                                    invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
             except py_compile.PyCompileError as error:
                 if entry is None:

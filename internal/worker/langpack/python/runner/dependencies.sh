@@ -2,10 +2,13 @@
 lock=requirements.txt
 if [ -f requirements.lock ]; then lock=requirements.lock; fi
 if [ ! -f "$lock" ]; then exit 0; fi
-python3 -m pip --version >/dev/null || {
+# pip alone: the host's other packages are none of the version's.
+only=$(mktemp -d)
+pip=$(python3 -c 'import os, pip; print(os.path.dirname(pip.__file__))') || {
   echo "python3 has no pip: install python3-pip" >&2
   exit 1
 }
+ln -s "$pip" "$only/pip"
 
 offline() {
   if [ -z "$STOA_NETWORK" ]; then echo "this build had no network: set code.build.network in stoa.yaml"; fi
@@ -13,7 +16,7 @@ offline() {
 
 errors=$(mktemp)
 echo "pip install -r $lock"
-python3 -m pip install --no-compile --no-input --disable-pip-version-check --no-warn-script-location \
+PYTHONPATH=$only python3 -S -m pip install --no-compile --no-input --disable-pip-version-check --no-warn-script-location \
   --root-user-action=ignore --progress-bar off --cache-dir "$CACHE/pip" --target "$DEPS" -r "$lock" 2>"$errors" || {
   cat "$errors"
   # pip names the package, or the line in words: a person wants FILE:LINE.
@@ -30,5 +33,5 @@ python3 -m pip install --no-compile --no-input --disable-pip-version-check --no-
   exit 1
 }
 cat "$errors"
-rm -f "$errors"
+rm -rf "$errors" "$only"
 python3 -S "$LANG_DIR/compile.py" "$DEPS"
