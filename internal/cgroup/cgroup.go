@@ -62,7 +62,7 @@ func (g *Group) fill(p *Parent, name string, l Limits) error {
 		}
 		dir := filepath.Join(p.dirs[c], name)
 		if !slices.Contains(g.folders(), dir) { // version 2 has one for all
-			if err := os.Mkdir(dir, 0o755); err != nil {
+			if err := p.mkdir(c, dir); err != nil {
 				return err
 			}
 		}
@@ -84,6 +84,25 @@ func (g *Group) fill(p *Parent, name string, l Limits) error {
 		}
 	}
 	return nil
+}
+
+// mkdir makes a group's folder, and the Parent's again where the last group that
+// went has taken it away.
+func (p *Parent) mkdir(c, dir string) error {
+	for range 100 { // others may take it away once more meanwhile, but not for ever
+		if err := os.Mkdir(dir, 0o755); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := os.Mkdir(p.dirs[c], 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		for other, shared := range p.dirs {
+			if shared == p.v2 && p.dirs[c] == p.v2 {
+				_ = enable(shared, other) // if it is gone already, the next round finds that
+			}
+		}
+	}
+	return stoa.Errorf(stoa.Unavailable, "the cgroup %s cannot be made", filepath.Base(dir))
 }
 
 // setting is a value in a file; an optional one depends on how the kernel was
@@ -226,9 +245,16 @@ func (g *Group) Remove() error {
 			<-time.After(wait)
 			wait = min(2*wait, 50*time.Millisecond)
 		}
+		// The last one takes the Parent's folder along: the server may be gone.
+		if parent := filepath.Dir(dir); strings.HasPrefix(filepath.Base(parent), prefix) {
+			_ = os.Remove(parent) // others are in it
+		}
 	}
 	return last
 }
+
+// prefix begins the name of every Parent's folder, so that nobody else's is taken.
+const prefix = "stoa-"
 
 // Sweep kills and removes the groups whose names are not to be kept: those of a
 // server that died before it could write down what it had started.
@@ -236,7 +262,7 @@ func (p *Parent) Sweep(keep func(name string) bool) error {
 	found := map[string]*Group{}
 	for c, dir := range p.dirs {
 		entries, err := os.ReadDir(dir)
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // it goes with its last group
 			return stoa.Wrap(stoa.Internal, err, "the cgroups cannot be listed")
 		}
 		for _, e := range entries {

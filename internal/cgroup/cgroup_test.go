@@ -4,7 +4,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -253,5 +255,42 @@ func TestSweep(t *testing.T) {
 	}
 	if err := p.Sweep(func(string) bool { return false }); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTheLastTakesTheParentAlong: many groups come and go at once, and nothing is
+// left, though nobody closes the Parent.
+func TestTheLastTakesTheParentAlong(t *testing.T) {
+	p := real(t)
+	var all sync.WaitGroup
+	for lane := range 4 {
+		all.Go(func() {
+			for range 50 {
+				g, err := p.New("lane"+strconv.Itoa(lane), cgroup.Limits{Memory: 1 << 20, CPU: 1, Processes: 5})
+				if err != nil {
+					t.Errorf("%v", err)
+					return
+				}
+				if err := g.Remove(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	g, err := p.New("last", cgroup.Limits{Memory: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range g.Dirs {
+		if _, err := os.Stat(filepath.Dir(dir)); err == nil {
+			t.Errorf("%s is left", filepath.Dir(dir))
+		}
+	}
+	if err := p.Sweep(func(string) bool { return false }); err != nil {
+		t.Errorf("a sweep where nothing is: %v", err)
 	}
 }

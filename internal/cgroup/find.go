@@ -37,7 +37,8 @@ type Parent struct {
 // Find finds where this process may make groups: below path, which is counted
 // from the root of every hierarchy, or with "" below the process's own group, or
 // below /stoa where an administrator has made that for us. All groups of a
-// Parent lie in one group of the given name, so that they can be found again.
+// Parent lie in one group of the given name, which begins with "stoa-", so that
+// they can be found again.
 func Find(h Host, path, name string) (*Parent, error) {
 	if h.MountInfo == "" {
 		h.MountInfo = "/proc/self/mountinfo"
