@@ -182,10 +182,24 @@ func (t *trial) givesUp() error {
 	if err := t.start(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(t.ctx, SleepTime/5)
-	defer cancel()
-	if res := t.r.Run(ctx, runner.Call{Input: text(AskSleep)}); !errors.Is(res.Err, context.DeadlineExceeded) {
-		return errors.Join(fmt.Errorf("it ended before %s: %.60q", SleepTime/5, res.Value.Data), res.Err)
+	// As many as it takes at once, so that the next call needs one of them ended.
+	errs := make([]error, max(t.s.Program.Concurrency, 1))
+	if t.s.Program.Protocol == runner.Pipe {
+		errs = errs[:1]
+	}
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.ctx, SleepTime/5)
+			defer cancel()
+			if res := t.r.Run(ctx, runner.Call{Input: text(AskSleep)}); !errors.Is(res.Err, context.DeadlineExceeded) {
+				errs[i] = errors.Join(fmt.Errorf("it ended before %s: %.60q", SleepTime/5, res.Value.Data), res.Err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	for i := range 3 {
 		if err := t.comes(text(fmt.Sprintf("mine %d", i))); err != nil {

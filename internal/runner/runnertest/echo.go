@@ -50,6 +50,7 @@ const (
 	Deaf    = "deaf"    // does not stop
 	Dies    = "dies"    // of an error
 	Slow    = "slow"    // is not ready in a time that is none
+	Forgets = "forgets" // does not end a call that is cancelled (frames)
 )
 
 // Echo is a program to be tested, in the protocol that its environment names. It
@@ -231,6 +232,9 @@ func (e *echo) frames(socket string) error {
 				out.answer(e, number, input{h[5], data})
 			}
 		case frameCancel: // the answer is sent nevertheless
+			if e.manner == Forgets {
+				out.forget(number)
+			}
 		case frameStop:
 			return nil
 		default:
@@ -240,9 +244,19 @@ func (e *echo) frames(socket string) error {
 }
 
 type frameWriter struct {
-	mu   sync.Mutex
-	conn net.Conn
-	buf  []byte
+	mu     sync.Mutex
+	conn   net.Conn
+	buf    []byte
+	forgot map[uint64]bool
+}
+
+func (w *frameWriter) forget(number uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.forgot == nil {
+		w.forgot = map[uint64]bool{}
+	}
+	w.forgot[number] = true
 }
 
 func (w *frameWriter) answer(e *echo, number uint64, in input) {
@@ -257,6 +271,9 @@ func (w *frameWriter) answer(e *echo, number uint64, in input) {
 func (w *frameWriter) write(kind, content byte, number uint64, head string, data []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.forgot[number] {
+		return nil
+	}
 	b := binary.LittleEndian.AppendUint32(w.buf[:0], uint32(len(head)+len(data)))
 	b = append(b, kind, content)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(head)))

@@ -131,7 +131,7 @@ func (s *Subject) prepare() (free func(), err error) {
 		return func() { _ = os.RemoveAll(s.Folder) }, nil
 	}
 	s.Folder = "/tmp"
-	lock, err := os.OpenFile("/tmp/stoa-runner-test.lock", os.O_CREATE|os.O_RDONLY|syscall.O_NOFOLLOW, 0o644)
+	lock, err := os.OpenFile(fmt.Sprintf("/tmp/stoa-runner-test-%d.lock", os.Getuid()), os.O_CREATE|os.O_RDONLY|syscall.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return nil, stoa.Wrap(stoa.Internal, err, "the lock for /tmp/algoout cannot be opened: %v", err)
 	}
