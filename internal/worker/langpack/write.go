@@ -24,8 +24,11 @@ func (l *Language) WriteRunner(dir string) error {
 	if err != nil {
 		return stoa.Wrap(stoa.Internal, err, "%s has no absolute path", dir)
 	}
-	// It fails where the language is not installed, which the recipe then tells.
-	_, _ = ask(l.spec.Prepare, "LANG_DIR="+abs)
+	all, err := l.locate(forBuild)
+	if err != nil {
+		return nil // the language is not installed, which the recipe tells
+	}
+	_, _ = ask(l.spec.Prepare, "LANG_DIR="+abs, "PATH="+l.path(all)) // a runner works without
 	return nil
 }
 
