@@ -24,11 +24,10 @@ func (l *Language) WriteRunner(dir string) error {
 	if err != nil {
 		return stoa.Wrap(stoa.Internal, err, "%s has no absolute path", dir)
 	}
-	all, err := l.locate(forBuild)
-	if err != nil {
-		return nil // the language is not installed, which the recipe tells
+	// Where the language is not installed, the recipe tells; a runner works without.
+	if all, err := l.locate(forBuild); err == nil {
+		_, _ = ask(l.spec.Prepare, "LANG_DIR="+abs, "PATH="+l.path(all))
 	}
-	_, _ = ask(l.spec.Prepare, "LANG_DIR="+abs, "PATH="+l.path(all)) // a runner works without
 	return nil
 }
 
