@@ -24,8 +24,10 @@ func (l *Language) WriteRunner(dir string) error {
 	if err != nil {
 		return stoa.Wrap(stoa.Internal, err, "%s has no absolute path", dir)
 	}
-	// It fails where the language is not installed, which the recipe then tells.
-	_, _ = ask(l.spec.Prepare, "LANG_DIR="+abs)
+	// Where the language is not installed, the recipe tells; a runner works without.
+	if all, err := l.locate(forBuild); err == nil {
+		_, _ = ask(l.spec.Prepare, "LANG_DIR="+abs, "PATH="+l.path(all))
+	}
 	return nil
 }
 
