@@ -33,7 +33,7 @@ func TestADraftOfCode(t *testing.T) {
 			yaml:  []string{"name: python", "network: true"},
 		},
 		"Algorithmia's folder": {
-			files: map[string]string{"src/greet.py": program, "algorithmia.conf": `{"username":"ann","algoname":"greet","langauge":"python3"}`},
+			files: map[string]string{"src/greet.py": program, "algorithmia.conf": `{"username":"ann","algoname":"greet","langauge":"python3"}`}, //nolint:misspell // as the template has it
 			yaml:  []string{"name: greet", "language: python"},
 		},
 		"a stoa.yaml with faults": {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stoa-project/stoa/internal/api"
 	"github.com/stoa-project/stoa/internal/catalog"
+	"github.com/stoa-project/stoa/internal/sandbox"
 	"github.com/stoa-project/stoa/internal/web"
 	"github.com/stoa-project/stoa/internal/web/page/algorithm"
 	"github.com/stoa-project/stoa/internal/web/page/home"
@@ -22,7 +23,9 @@ func (s *System) pages(cat *catalog.Catalog) (api.Door, error) {
 	if err != nil {
 		return api.Door{}, err
 	}
-	one, err := algorithm.Routes(algorithm.Config{Site: site, Catalog: cat, Keyless: s.strangers.Names, Logs: s.book})
+	one, err := algorithm.Routes(algorithm.Config{
+		Site: site, Catalog: cat, Keyless: s.strangers.Names, Logs: s.book, Unconfined: s.cfg.Sandbox == sandbox.None,
+	})
 	if err != nil {
 		return api.Door{}, err
 	}

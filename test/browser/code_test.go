@@ -101,10 +101,15 @@ func TestAProgramTakesAnything(t *testing.T) {
 	b.fill("#input-0", `{"n": [1, 2]}`)
 	b.click("#run")
 	b.says("#answer h3", "n")
+	// A picture within JSON is one too.
+	dot := "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+	b.fill("#input-0", `{"caption": "a dot", "photo": "`+dot+`"}`)
+	b.click("#run")
+	b.until("the picture", `document.querySelector("#answer .tree img.picture")?.naturalWidth === 1`)
 	b.click(`.as input[value="file"]`)
 	b.upload("#file-0", "../../demo/digits/samples/five.png")
 	b.click("#run")
-	b.wait("#answer img.picture")
+	b.wait("#answer p > a[download]")
 }
 
 // A folder of source is dropped, with a stoa.yaml or without one, and published;

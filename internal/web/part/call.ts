@@ -87,6 +87,18 @@ function bytes(base64: string): Blob {
   return new Blob([data], { type: sniff(text) });
 }
 
+/** The picture that a text holds as base64, alone or as a data URL; null for other texts. */
+export function pictureOf(text: string): Blob | null {
+  const base64 = text.replace(/^data:image\/[\w.+-]+;base64,/, "");
+  if (!/^(iVBORw0KGgo|\/9j\/|R0lGOD|UklGR)/.test(base64)) return null;
+  try {
+    const blob = bytes(base64);
+    return blob.type.startsWith("image/") ? blob : null;
+  } catch {
+    return null; // it only begins like one
+  }
+}
+
 function sniff(text: string): string {
   if (text.startsWith("\x89PNG")) return "image/png";
   if (text.startsWith("\xff\xd8\xff")) return "image/jpeg";

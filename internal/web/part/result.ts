@@ -1,7 +1,7 @@
 // Answers as what they are: pictures, labels as bars, tables, or a tree.
 
 import words from "../words.json";
-import type { Answer, Printed } from "./call.ts";
+import { type Answer, pictureOf, type Printed } from "./call.ts";
 import { compare, reveal } from "./compare.ts";
 import { make, say } from "./dom.ts";
 import { milliseconds, timingBar } from "./timing.ts";
@@ -110,7 +110,7 @@ function labels(v: unknown): Label[] | null {
 export function value(v: unknown): HTMLElement {
   const named = labels(v);
   if (named && isRow(v)) return bars(named, String(v["label"] ?? ""));
-  if (typeof v === "string") return make("p", { className: "text" }, v);
+  if (typeof v === "string") return image(v) ?? make("p", { className: "text" }, v);
   if (Array.isArray(v)) {
     const rows = table(v);
     if (rows) return rows;
@@ -174,11 +174,25 @@ function short(n: number): string {
 }
 
 const mostMembers = 100;
+const longestLeaf = 2000;
+
+/** The picture that a text holds; null where it holds none. */
+function image(text: string): HTMLElement | null {
+  const blob = pictureOf(text);
+  return blob && make("img", { className: "picture", src: URL.createObjectURL(blob), alt: words.answer.after });
+}
+
+/** A value that holds no others. */
+function leaf(v: unknown): HTMLElement {
+  const text = JSON.stringify(v) ?? "null";
+  const cut = text.length > longestLeaf ? `${text.slice(0, longestLeaf)}… ${say(words.answer.truncated, text.length)}` : text;
+  return (typeof v === "string" ? image(v) : null) ?? make("span", { className: v === null ? "null" : typeof v }, cut);
+}
 
 function tree(v: unknown, name: string, depth: number): HTMLElement {
   const key = name === "" ? null : make("span", { className: "key" }, `${name}: `);
   if (typeof v !== "object" || v === null) {
-    return make("div", {}, key, make("span", { className: v === null ? "null" : typeof v }, JSON.stringify(v) ?? "null"));
+    return make("div", {}, key, leaf(v));
   }
   const members: [string, unknown][] = Array.isArray(v) ? v.map((m, i) => [String(i), m]) : Object.entries(v);
   const details = make("details", { open: depth < 2 && members.length <= 12 });

@@ -32,6 +32,9 @@ type Config struct {
 	// they may not.
 	Keyless func(ref stoa.Ref) bool
 	Logs    Logs // of what algorithms print, for their owners; nil: none are shown
+	// Unconfined says that code runs without a sandbox, so that it may do what its
+	// manifest does not say.
+	Unconfined bool
 }
 
 //go:embed algorithm.tmpl
@@ -70,6 +73,9 @@ func (p *pages) show(w *api.Response, r *api.Request) error {
 		return err
 	}
 	x := newView(p.cfg.Site, v)
+	if x.Code != nil {
+		x.Code.Unconfined = p.cfg.Unconfined
+	}
 	x.Keyless = v.Public && p.cfg.Keyless != nil && p.cfg.Keyless(exact(v))
 	x.MayCall = x.Keyless || r.Caller.Account != ""
 	if x.Console, err = newConsole(v); err != nil {

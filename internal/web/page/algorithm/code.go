@@ -17,15 +17,16 @@ import (
 
 // codeView is what the page shows of a program.
 type codeView struct {
-	Runtime  string // such as Python 3.11.7
-	Time     string // of one call; "" where only the caller's own limit counts
-	Memory   string
-	CPU      string
-	Replicas string
-	Hosts    []string // that it may reach
-	Models   []modelLine
-	Checked  string // how long its sample took; "" where it has none
-	Build    *buildView
+	Runtime    string // such as Python 3.11.7
+	Time       string // of one call; "" where only the caller's own limit counts
+	Memory     string
+	CPU        string
+	Replicas   string
+	Hosts      []string // that it may reach
+	Unconfined bool     // nothing holds it to that
+	Models     []modelLine
+	Checked    string // how long its sample took; "" where it has none
+	Build      *buildView
 }
 
 // modelLine is a file that a program gets.

@@ -100,16 +100,37 @@ func TestADefaultProgramIsCompleteToo(t *testing.T) {
 	webtest.Lacks(t, page, "A call takes")
 }
 
+// What a manifest promises holds nobody where there is no sandbox, and the page
+// says so.
+func TestWithoutASandboxThePageSaysSo(t *testing.T) {
+	sys := doortest.New()
+	site, err := web.New(web.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes, err := algorithm.Routes(algorithm.Config{Site: site, Catalog: sys, Unconfined: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, _ := sys.Handler(nil, algorithmia.Config{}, site.Door(routes...))
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	addCode(sys, "demo/free/1.0.0", `{"kind":"code","code":{"network":["api.example.com"]}}`)
+	_, page := webtest.Get(t, s.URL+"/algorithms/demo/free", "")
+	webtest.Has(t, page, `<span class="bad">anything: this server runs code without a sandbox`)
+	webtest.Lacks(t, page, "api.example.com")
+}
+
 func TestASchemaIsATable(t *testing.T) {
 	sys, s := newCodeServer(t, nil)
 	addCode(sys, "demo/shaped/1.0.0", `{"kind":"code","schema":{"input":{"type":"object","description":"<b>What</b> to draw","required":["zeta"],"examples":[{"zeta":1}],
 		"$defs":{"point":{"type":"object","properties":{"x":{"type":"number","minimum":0,"maximum":1.50}}}},
 		"properties":{"alpha":{"enum":["a",2,null]},"zeta":{"type":"integer","default":3},"at":{"$ref":"#/$defs/point"},"all":{"type":"array","items":{"$ref":"#/$defs/point"}},
-		"self":{"$ref":"#"},"gone":{"$ref":"https://example.com/x"},"either":{"anyOf":[{"type":"string","format":"uri"},{"type":["null","boolean"]}]}}},
+		"self":{"$ref":"#"},"gone":{"$ref":"https://example.com/x"},"both":{"allOf":[{"type":"object"}]},"either":{"anyOf":[{"type":"string","format":"uri"},{"type":["null","boolean"]}]}}},
 		"output":{"type":"string","minLength":1}}}`)
 	_, page := webtest.Get(t, s.URL+"/algorithms/demo/shaped", "")
 	webtest.Has(t, page, "&lt;b&gt;What&lt;/b&gt; to draw", "<code>zeta</code></th><td>integer<br><span class=\"required\">required</span>", "default 3", "&#34;a&#34;, 2, null",
-		"at least 0</span>", "at most 1.50</span>", "list of object", "string (uri)", "null or boolean", "https://example.com/x", "at least 1 characters",
+		"at least 0</span>", "at most 1.50</span>", "list of object", "string (uri)", "null or boolean", "https://example.com/x", ">and</th>", ">or</th>", "characters: at least 1",
 		`value="json" checked`, "&#34;zeta&#34;: 1", "The JSON Schema", "--data-raw")
 	if at, first := strings.Index(page, "<code>alpha"), strings.Index(page, "<code>zeta"); at < first {
 		t.Error("what is required does not come first")

@@ -24,6 +24,7 @@ type schemaView struct {
 // an alternative.
 type property struct {
 	Name     string
+	Joint    string // where it has no name: how it stands to those before it
 	Type     string
 	Required bool
 	About    string   // its description
@@ -241,11 +242,18 @@ func (r *reader) members(s map[string]any, depth int) []property {
 			add("[ ]", items)
 		}
 	}
+	named := len(out)
 	for _, k := range []string{"anyOf", "oneOf", "allOf"} {
-		if all, ok := s[k].([]any); ok {
-			for _, a := range all {
-				add("", a)
-			}
+		joint := r.site.Say("algorithm.alternative")
+		if k == "allOf" {
+			joint = r.site.Say("algorithm.joint")
+		}
+		all, _ := s[k].([]any)
+		for _, a := range all {
+			add("", a)
+		}
+		for ; named < len(out); named++ {
+			out[named].Joint = joint
 		}
 	}
 	return out
