@@ -3,7 +3,7 @@
 // has the method beside the figures.
 //
 //	go run ./bench                all
-//	go run ./bench latency        one of them: latency throughput jpeg idle import exporters search pages
+//	go run ./bench latency        one of them: latency throughput jpeg code idle import exporters search pages
 package main
 
 import (
@@ -24,6 +24,7 @@ var benchmarks = []benchmark{
 	{"latency", latency},
 	{"throughput", throughputNpy},
 	{"jpeg", throughputJPEG},
+	{"code", codeCalls},
 	{"idle", idle},
 	{"import", importVGG},
 	{"exporters", exporters},

@@ -4,6 +4,7 @@
 //
 //	floor back SOCKET    the second process
 //	floor front SOCKET   the HTTP server; prints its address
+//	floor pipe -         an echo of messages from standard input to standard output
 package main
 
 import (
@@ -18,12 +19,15 @@ import (
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: floor back|front SOCKET")
+		fmt.Fprintln(os.Stderr, "usage: floor back|front|pipe SOCKET")
 		os.Exit(2)
 	}
 	run := back
-	if os.Args[1] == "front" {
+	switch os.Args[1] {
+	case "front":
 		run = front
+	case "pipe":
+		run = pipe
 	}
 	if err := run(os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, "floor:", err)
@@ -51,6 +55,19 @@ func back(socket string) error {
 				}
 			}
 		}()
+	}
+}
+
+// pipe is what code costs that is not served: a message in, the same one out.
+func pipe(string) error {
+	for {
+		b, err := readMessage(os.Stdin)
+		if err != nil {
+			return nil // the other end is gone
+		}
+		if err := writeMessage(os.Stdout, b); err != nil {
+			return err
+		}
 	}
 }
 
