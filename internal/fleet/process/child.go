@@ -1,9 +1,13 @@
 package process
 
 import (
+	"context"
+	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 
+	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/internal/sandbox"
 )
 
@@ -60,9 +64,47 @@ func (d *Driver) adopted(r record) *child {
 	return c
 }
 
-// forget removes what a dead worker's sandbox has left.
+// forget removes what a dead replica's sandbox has left.
 func (d *Driver) forget(r record) {
-	if r.Sandbox != nil && d.cfg.Sandbox != nil {
-		_ = d.cfg.Sandbox.Forget(*r.Sandbox) // what is left then is swept at the next start
+	if box, rec := d.boxOf(r); box != nil {
+		_ = box.Forget(rec) // what is left then is swept at the next start
 	}
+}
+
+// boxOf gives the sandbox that a replica is in, and its record there; nil where
+// it is in none.
+func (d *Driver) boxOf(r record) (*sandbox.Sandbox, sandbox.Record) {
+	switch {
+	case r.Code != nil && d.cfg.Code != nil:
+		return d.cfg.Code.Sandbox, r.Code.Sandbox
+	case r.Sandbox != nil:
+		return d.cfg.Sandbox, *r.Sandbox
+	}
+	return nil, sandbox.Record{}
+}
+
+// Sweep ends what an earlier server has started in the sandbox and did not write
+// down before it died: replicas, imports and builds. It is called once, before
+// anything is started.
+func (d *Driver) Sweep(ctx context.Context) error {
+	if d.cfg.Sandbox == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(d.cfg.Dir)
+	if err != nil {
+		return stoa.Wrap(stoa.Internal, err, "the folder for workers cannot be read")
+	}
+	var keep []sandbox.Record
+	for _, e := range entries {
+		id, isRecord := strings.CutSuffix(e.Name(), ".json")
+		if !isRecord {
+			continue
+		}
+		if rec, err := d.load(id); err == nil && startTicks(rec.PID) == rec.Ticks {
+			if box, r := d.boxOf(rec); box != nil {
+				keep = append(keep, r)
+			}
+		}
+	}
+	return d.cfg.Sandbox.Sweep(ctx, keep)
 }

@@ -16,6 +16,13 @@ import (
 // sandboxed makes a driver whose workers are this test binary in a sandbox.
 func sandboxed(t *testing.T, dir string) *process.Driver {
 	t.Helper()
+	d, _ := sandboxedIn(t, dir, t.TempDir())
+	return d
+}
+
+// sandboxedIn does so with a sandbox on a folder, which a later one may share.
+func sandboxedIn(t *testing.T, dir, box string) (*process.Driver, *sandbox.Sandbox) {
+	t.Helper()
 	if sandbox.Find("") == "" {
 		t.Skip("SKIPPED: bubblewrap (bwrap) is not installed")
 	}
@@ -23,7 +30,7 @@ func sandboxed(t *testing.T, dir string) *process.Driver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := sandbox.New(sandbox.Config{Dir: t.TempDir(), Init: self})
+	s, err := sandbox.New(sandbox.Config{Dir: box, Init: self})
 	if err != nil {
 		t.Fatal(err, errors.Unwrap(err))
 	}
@@ -32,7 +39,7 @@ func sandboxed(t *testing.T, dir string) *process.Driver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d
+	return d, s
 }
 
 func TestWorkerInASandbox(t *testing.T) {
@@ -89,5 +96,42 @@ func TestWorkerInASandboxIsAdopted(t *testing.T) {
 	<-again.Done()
 	if again.Err() == nil {
 		t.Error("a killed worker has no error")
+	}
+}
+
+func TestSweepKeepsWorkersAndEndsTheRest(t *testing.T) {
+	dir, box := t.TempDir(), t.TempDir()
+	first, s := sandboxedIn(t, dir, box)
+	r, err := first.Start(t.Context(), fleet.Spec{Label: "ann"})
+	if err != nil {
+		t.Fatal(err, errors.Unwrap(err))
+	}
+	lost, err := s.Start(sandbox.Spec{Name: "import", Command: []string{"/bin/sleep", "1000"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lost.Close() })
+	if lost.Record().Group == nil {
+		t.Skip("SKIPPED: there is no cgroup, by which sandboxes are found")
+	}
+	if err := first.Release(r); err != nil {
+		t.Fatal(err)
+	}
+	second, _ := sandboxedIn(t, dir, box)
+	if err := second.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := lost.Wait(); err == nil {
+		t.Error("what nobody knows has ended well")
+	}
+	again, err := second.Adopt(t.Context(), r.Handle())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := answer(t, again, "hi"); err != nil || got != "hi" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := again.Stop(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
