@@ -89,6 +89,10 @@ func (c *codes) program(ctx context.Context, language string, man *manifest.Mani
 	return programAt(lang, man, place)
 }
 
+// loadTime is how long a program may take to become ready: within the fleet's own
+// limit, so that what it printed until then can be told.
+const loadTime = 100 * time.Second
+
 func programAt(lang *langpack.Language, man *manifest.Manifest, at langpack.Place) (runner.Program, []sandbox.Mount, error) {
 	p, err := lang.Program(man, at)
 	if err != nil {
@@ -98,7 +102,7 @@ func programAt(lang *langpack.Language, man *manifest.Manifest, at langpack.Plac
 	if err != nil {
 		return p, nil, err
 	}
-	p.Output = manifest.DefaultOutput
+	p.Output, p.Load = manifest.DefaultOutput, loadTime
 	if man.Limits != nil && man.Limits.Output != "" {
 		if p.Output, err = manifest.ParseSize(man.Limits.Output); err != nil {
 			return p, nil, err

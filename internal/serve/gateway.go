@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -80,7 +81,7 @@ func (g *gateway) open(d process.Doors) (closed func()) {
 // allows.
 func (g *gateway) way(ctx context.Context, d process.Doors) {
 	proxy, err := egress.New(egress.Policy{
-		Allow: d.Network, Within: append([]string{}, g.hosts...), Named: true,
+		Allow: d.Network, Within: append([]string{}, g.hosts...), Named: true, Upstream: upstream,
 		Log: func(a egress.Attempt) {
 			g.log.Info("a replica's way out", "label", d.Handle.Label, "attempt", a)
 		},
@@ -91,6 +92,11 @@ func (g *gateway) way(ctx context.Context, d process.Doors) {
 	if err != nil && ctx.Err() == nil {
 		g.log.Error("a replica has no way out", "label", d.Handle.Label, "cause", err)
 	}
+}
+
+// upstream gives the proxy that this machine itself must use, by its environment.
+func upstream(u *url.URL) (*url.URL, error) {
+	return http.ProxyFromEnvironment(&http.Request{URL: u})
 }
 
 // ServeHTTP finds out on whose behalf a replica's request is, and hands it on.

@@ -2,8 +2,6 @@ package serve
 
 import (
 	"context"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -53,6 +51,16 @@ func (s *System) openCode(ctx context.Context, blobs blob.Store) (err error) {
 	return err
 }
 
+// sweepSandboxes ends what an earlier server has started and did not live to write
+// down: builds, imports, replicas that were about to be.
+func (s *System) sweepSandboxes(ctx context.Context, d *process.Driver) error {
+	records, err := d.Sandboxes()
+	if err != nil {
+		return err
+	}
+	return s.box.Sweep(ctx, records)
+}
+
 // driverOf gives the driver of all replicas.
 func (s *System) driverOf() (*process.Driver, error) {
 	return process.New(process.Config{
@@ -88,7 +96,7 @@ func (s *System) newBuilder(blobs blob.Store) (*builder, error) {
 	var err error
 	b.local, err = build.New(build.Config{
 		Dir: b.dir, Cache: filepath.Join(s.cfg.Data, cacheDir), Sandbox: s.box, Hosts: s.cfg.BuildHosts, Env: os.Environ(),
-		Upstream: func(u *url.URL) (*url.URL, error) { return http.ProxyFromEnvironment(&http.Request{URL: u}) },
+		Upstream: upstream,
 		Limits:   build.Limits{Time: s.cfg.BuildTime},
 	})
 	return b, err

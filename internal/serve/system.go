@@ -143,6 +143,9 @@ func (s *System) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.sweepSandboxes(ctx, driver); err != nil {
+		return err
+	}
 	s.fleet = fleet.New(fleet.Config{Driver: driver, Log: s.cfg.Log, Slots: s.cfg.Slots, Queue: s.cfg.Queue})
 	metrics := obs.NewMetrics()
 	s.gauges(metrics)
