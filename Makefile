@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 GO := go
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: help setup build up down test test-ci test-all test-release test-checker release check bench kits zoo fuzz fmt generate screens
+.PHONY: help setup build up down test test-ci test-registries test-all test-release test-checker release check bench kits zoo fuzz fmt generate screens
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -33,13 +33,17 @@ test: setup ## the fast suite
 test-ci: build ## what CI runs besides: every demo through the binary, the race detector
 	@tools/test-ci.sh
 
+test-registries: setup ## builds with real packages, Algorithmia's own kit and client among them (fetches)
+	STOA_REGISTRIES=1 $(GO) test -count=1 -timeout 20m ./internal/build ./test/code
+	test/kits/kits.sh
+
 test-release: setup ## unpack the release in an empty Debian and use it (as root)
 	@tools/test-release.sh
 
 test-checker: setup ## ONNX's own checker over every network that the tests import (fetches a wheel)
 	@tools/test-checker.sh
 
-test-all: test test-ci fuzz test-release test-checker ## everything
+test-all: test test-registries test-ci fuzz test-release test-checker ## everything
 
 release: setup ## write the archives for amd64 and arm64 into dist
 	@tools/release.sh
