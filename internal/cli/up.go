@@ -268,9 +268,9 @@ func (a *app) startServer(ctx context.Context, f upFlags) (serve.Record, error) 
 // serveArgs are the words that start the server.
 func (f upFlags) serveArgs() []string {
 	args := []string{"serve", "--data", f.data, "--listen", f.listen}
-	for flag, value := range map[string]string{"--sandbox": f.server.Sandbox, "--init": f.server.Init, "--bwrap": f.server.Bwrap} {
-		if value != "" {
-			args = append(args, flag, value)
+	for _, f := range [][2]string{{"--sandbox", f.server.Sandbox}, {"--init", f.server.Init}, {"--bwrap", f.server.Bwrap}} {
+		if f[1] != "" {
+			args = append(args, f[0], f[1])
 		}
 	}
 	return args

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/stoa-project/stoa/internal/manifest"
 )
 
@@ -44,5 +46,14 @@ func TestWhereDemosAreFound(t *testing.T) {
 	finds("mine", "mine")
 	if _, err := findDemos("none"); err == nil || !strings.Contains(err.Error(), "none holds no folder") {
 		t.Errorf("where there are none: %v", err)
+	}
+}
+
+// TestServerArgs passes on what stoa up was told of the sandbox.
+func TestServerArgs(t *testing.T) {
+	f := upFlags{data: "d", listen: "l", server: ServeOptions{Sandbox: "strict", Bwrap: "b"}}
+	want := []string{"serve", "--data", "d", "--listen", "l", "--sandbox", "strict", "--bwrap", "b"}
+	if diff := cmp.Diff(want, f.serveArgs()); diff != "" {
+		t.Error(diff)
 	}
 }

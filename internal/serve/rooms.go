@@ -51,16 +51,6 @@ func (s *System) openCode(ctx context.Context, blobs blob.Store) (err error) {
 	return err
 }
 
-// sweepSandboxes ends what an earlier server has started and did not live to write
-// down: builds, imports, replicas that were about to be.
-func (s *System) sweepSandboxes(ctx context.Context, d *process.Driver) error {
-	records, err := d.Sandboxes()
-	if err != nil {
-		return err
-	}
-	return s.box.Sweep(ctx, records)
-}
-
 // driverOf gives the driver of all replicas.
 func (s *System) driverOf() (*process.Driver, error) {
 	return process.New(process.Config{

@@ -143,7 +143,7 @@ func (s *System) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.sweepSandboxes(ctx, driver); err != nil {
+	if err := driver.Sweep(ctx); err != nil {
 		return err
 	}
 	s.fleet = fleet.New(fleet.Config{Driver: driver, Log: s.cfg.Log, Slots: s.cfg.Slots, Queue: s.cfg.Queue})

@@ -100,26 +100,6 @@ func (d *Driver) startCode(ctx context.Context, s fleet.Spec) (_ fleet.Replica, 
 	return d.open(r)
 }
 
-// Sandboxes gives the sandboxes that the records of running workers name.
-func (d *Driver) Sandboxes() ([]sandbox.Record, error) {
-	handles, err := d.Running(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	var out []sandbox.Record
-	for _, h := range handles {
-		rec, err := d.load(h.ID)
-		switch {
-		case err != nil: // it has gone since
-		case rec.Code != nil:
-			out = append(out, rec.Code.Sandbox)
-		case rec.Sandbox != nil:
-			out = append(out, *rec.Sandbox)
-		}
-	}
-	return out, nil
-}
-
 func closeFiles(files []*os.File) {
 	for _, f := range files {
 		if f != nil {
