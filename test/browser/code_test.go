@@ -177,3 +177,22 @@ func TestPublishingAProgramAsItsManifestSays(t *testing.T) {
 	b.click(".sample")
 	b.says("#answer", "hello Ada")
 }
+
+// Of a long log the page keeps the end, and tells when it hears no more.
+func TestALongLogIsCut(t *testing.T) {
+	s := start(t)
+	pushGreeter(t, s)
+	b := open(t, s.URL())
+	b.signIn(s)
+	b.visit(greeter)
+	b.wait("#follow")
+	get[bool](b, `(() => { const line = i => JSON.stringify({time: "2026-01-02T03:04:05Z", stream: "stdout", text: "line " + i + "\nand\n\u001b[1m"}) + "\n";
+		window.fetch = async () => new Response(Array.from({length: 1500}, (_, i) => line(i)).join("")); return true; })()`)
+	b.click("#follow")
+	b.says("#logs .fault", "no longer followed")
+	b.says("#follow", "Follow")
+	b.shows(".entries li:last-child pre", "line 1499\nand\n·[1m")
+	if n := get[int](b, `document.querySelectorAll(".entries li").length`); n < 300 || n > 334 {
+		t.Errorf("%d entries of three lines are kept", n)
+	}
+}

@@ -155,3 +155,18 @@ func TestThePageIsSmallAndItsOwn(t *testing.T) {
 		}
 	}
 }
+
+// Code stands beside models: its card names the language, and has no picture
+// where its sample is none.
+func TestCodeIsInTheListToo(t *testing.T) {
+	v := algorithm("hello")
+	v.Kind, v.Framework, v.Manifest = "code", "Python", json.RawMessage(`{"kind":"code","sample":{"file":"samples/in.json"}}`)
+	f := &fake{found: catalog.Found{Versions: []*catalog.Version{v}, Total: 1, Kinds: []catalog.Facet{{Name: "model", Count: 4}, {Name: "code", Count: 1}}}}
+	s := serve(t, f, false)
+	_, page := webtest.Get(t, s.URL+"/list?kind=code", "")
+	webtest.Has(t, page, "code · Python", `<a href="/?kind=code#list" aria-current="true">code <span class="soft">1</span>`, `class="blank"`)
+	webtest.Lacks(t, page, "<img")
+	if f.asked.Kind != "code" {
+		t.Errorf("asked for %+v", f.asked)
+	}
+}
