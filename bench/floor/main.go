@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"sync"
 )
 
@@ -98,6 +99,7 @@ func front(socket string) error {
 		err := writeMessage(conn, body)
 		if err == nil {
 			body, err = readMessage(conn)
+			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		}
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

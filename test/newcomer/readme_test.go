@@ -124,7 +124,7 @@ func TestTheReadmeSaysWhatStoaIsNot(t *testing.T) {
 		first = first[:i]
 	}
 	for _, want := range []string{
-		"Publish only files you trust", "**Not for**", "language models", "training", "macOS", "Windows", "docs/screens/front.jpg", "docs/screens/algorithm.jpg",
+		"does not protect from", "**Not for**", "language models", "training", "macOS", "Windows", "docs/screens/front.jpg", "docs/screens/algorithm.jpg",
 		"make up", "make test", "<!-- cases -->",
 	} {
 		if !strings.Contains(first, want) {
