@@ -102,7 +102,7 @@ func (d *dev) publish(ctx context.Context, run *devRun, r client.PushRequest, m 
 			return err
 		}
 	}
-	d.set = true
+	d.set, d.last = true, r.As
 	run.Algorithm = r.As + "/" + p.Version
 	run.URL = d.server.URL + "/v1/algo/" + r.As // of the newest version
 	if !p.New {
@@ -206,9 +206,7 @@ func (d *dev) printed(ctx context.Context, run *devRun, since time.Time) {
 		case "stderr":
 			run.Stderr += e.Text
 		}
-		for line := range strings.Lines(e.Text) {
-			d.say("%s | %s", e.Stream, printable(strings.TrimRight(line, "\r\n")))
-		}
+		d.entry(e)
 		return nil
 	})
 	if err != nil && ctx.Err() == nil {
