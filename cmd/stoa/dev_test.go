@@ -102,7 +102,7 @@ func TestDev(t *testing.T) {
 
 	said := r.until(t, "watching")
 	wants(t, said, "dev/hello 0.1.0 is built", "\nhello World\n", "answered in ")
-	curl := regexp.MustCompile(`curl -H 'Authorization: (\S+ \S+)' -H 'Content-Type: (.*)' --data 'World' (\S+)`).FindStringSubmatch(said)
+	curl := regexp.MustCompile(`curl -H 'Authorization: (\S+ \S+)' -H 'Content-Type: (.*)' --data-raw 'World' (\S+)`).FindStringSubmatch(said)
 	if curl == nil {
 		t.Fatalf("it does not say how to call it:\n%s", said)
 	}
