@@ -102,10 +102,18 @@ func TestDev(t *testing.T) {
 
 	said := r.until(t, "watching")
 	wants(t, said, "dev/hello 0.1.0 is built", "\nhello World\n", "answered in ")
-	curl := regexp.MustCompile(`curl -H 'Authorization: (\S+ \S+)' -H 'Content-Type: (.*)' --data 'World' (\S+)`).FindStringSubmatch(said)
+	curl := regexp.MustCompile(`curl -H 'Authorization: (\S+ \S+)' -H 'Content-Type: (.*)' --data-raw 'World' (\S+)`).FindStringSubmatch(said)
 	if curl == nil {
 		t.Fatalf("it does not say how to call it:\n%s", said)
 	}
+	wants(t, curl[3], "/v1/algo/dev/hello")
+	source := filepath.Join(dir, "src", "hello.py")
+	write(t, source, "import os\ndef apply(x):\n    print('got', x)\n    return os.environ['TOKEN'] + os.environ['OTHER']\n")
+	// The trial at the build has no secrets, and so fails.
+	wants(t, r.until(t, "watching"), "KeyError", "TOKEN")
+	write(t, source, "import os\ndef apply(x):\n    print('got\\x1b[31m', x)\n    return os.environ.get('TOKEN', '') + os.environ.get('OTHER', '')\n")
+	wants(t, r.until(t, "watching"), "\nopen sesamex\n", "stdout | got\uFFFD[31m World\n", "answered in")
+	// Others call it, and what it prints then is shown.
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, curl[3], strings.NewReader("Ada"))
 	if err != nil {
 		t.Fatal(err)
@@ -118,16 +126,10 @@ func TestDev(t *testing.T) {
 	}
 	b, err := io.ReadAll(res.Body)
 	res.Body.Close()
-	if err != nil || !strings.Contains(string(b), `"hello Ada"`) {
+	if err != nil || !strings.Contains(string(b), `"open sesamex"`) {
 		t.Errorf("the line for curl gives %s, %v", b, err)
 	}
-
-	source := filepath.Join(dir, "src", "hello.py")
-	write(t, source, "import os\ndef apply(x):\n    print('got', x)\n    return os.environ['TOKEN'] + os.environ['OTHER']\n")
-	// The trial at the build has no secrets, and so fails.
-	wants(t, r.until(t, "watching"), "KeyError", "TOKEN")
-	write(t, source, "import os\ndef apply(x):\n    print('got\\x1b[31m', x)\n    return os.environ.get('TOKEN', '') + os.environ.get('OTHER', '')\n")
-	wants(t, r.until(t, "watching"), "\nopen sesamex\n", "stdout | got\uFFFD[31m World\n", "answered in")
+	r.until(t, "stdout | got\uFFFD[31m Ada")
 	write(t, source, "def apply(x)\n    return x\n")
 	wants(t, r.until(t, "watching"), "src/hello.py:1: SyntaxError")
 	write(t, source, "def apply(x):\n    return 'mended ' + x\n")

@@ -482,6 +482,10 @@ func TestUp(t *testing.T) {
 	if strings.Contains(again, `"new": true`) || strings.Count(again, `"new": false`) != 4 {
 		t.Errorf("again: %s", again)
 	}
+	// What it is told of the sandbox holds for a server that runs, too.
+	if _, errs, status := p.run(t, "up", "--data", data, "--listen", listen, "--demos", demo, "--sandbox", "on"); status != 0 || !strings.Contains(errs, "is started anew") {
+		t.Errorf("up with another sandbox: %d %s", status, errs)
+	}
 	p.must(t, "down", "--data", data)
 	if _, errs, status := p.run(t, "down", "--data", data); status != 1 || !strings.Contains(errs, "no server runs on") {
 		t.Errorf("down twice: %d %s", status, errs)

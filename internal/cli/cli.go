@@ -199,9 +199,10 @@ func printError(ctx context.Context, w io.Writer, err error) {
 	case msg == "":
 		msg = e.Kind.String()
 	}
-	fmt.Fprintf(w, "stoa: %s\n", msg)
+	// Both may be an author's own words.
+	fmt.Fprintf(w, "stoa: %s\n", printableText(strings.TrimRight(msg, "\n")))
 	if e.Stack != "" {
-		fmt.Fprintf(w, "%s\n", strings.TrimRight(e.Stack, "\n"))
+		fmt.Fprintln(w, printableText(strings.TrimRight(e.Stack, "\n")))
 	}
 	if h := hint(e); h != "" {
 		fmt.Fprintf(w, "  %s\n", h)

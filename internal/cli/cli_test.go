@@ -103,7 +103,7 @@ func newSystem() *doortest.System {
 	s.Add("demo/secret/0.1.0", false, nil)
 	addCode(s)
 	s.Add("demo/fails/1.0.0", true, func(context.Context, stoa.Call) stoa.Result {
-		return stoa.Result{Err: &stoa.Error{Kind: stoa.Failed, Msg: "division by zero", Stack: "line 1\nline 2"}}
+		return stoa.Result{Err: &stoa.Error{Kind: stoa.Failed, Msg: "division by zero\x1b[2J", Stack: "line 1\nline\x1b[31m 2"}}
 	})
 	s.Add("demo/busy/1.0.0", true, func(context.Context, stoa.Call) stoa.Result {
 		return stoa.Result{Err: &stoa.Error{Kind: stoa.Busy, Msg: "the queue is full", RetryAfter: 3 * time.Second}}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,8 @@ func (a *app) devCommand() *cobra.Command {
 print the answer, what the code printed, and how long it took; at every save do
 it again. Sandbox, protocol and limits are those of "stoa serve", which runs for
 this folder alone, on a port of its own and on a data folder that goes when the
-command ends. Other programs may call it meanwhile, at the URL that is printed.
+command ends. Other programs may call it meanwhile, at the URL that is printed,
+and what it prints then is shown too.
 
 The answer goes to standard output, all else to standard error. Without a sample
 in stoa.yaml, and without --input, --input-json or --file, it is built and
@@ -86,8 +88,9 @@ type dev struct {
 	client *client.Client
 	watch  watcher
 	// What was done already.
-	told bool // where it can be called
-	set  bool // the secrets
+	told bool   // where it can be called
+	set  bool   // the secrets
+	last string // the algorithm that was published last
 }
 
 func (a *app) dev(c *cobra.Command, dir string, f devFlags) (err error) {
@@ -207,9 +210,42 @@ func (d *dev) work(ctx context.Context) error {
 			printError(ctx, d.app.env.Stderr, err)
 		}
 		d.say("watching %s: save a file to run it again, Ctrl-C ends it", d.dir)
-		if !d.watch.changed(ctx, was) {
+		stop := d.follow(ctx)
+		changed := d.watch.changed(ctx, was)
+		stop()
+		if !changed {
 			return nil
 		}
+	}
+}
+
+// follow prints what the code prints in calls of others, until stop, which waits
+// for the end.
+func (d *dev) follow(ctx context.Context) (stop func()) {
+	if d.last == "" || d.flags.json {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	since := time.Now()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		q := client.LogQuery{Follow: true, Since: since.UTC().Format(time.RFC3339Nano)}
+		// It ends with an error always: that of its end.
+		_ = d.client.Logs(ctx, d.last, q, func(e client.LogEntry) error {
+			d.entry(e)
+			return nil
+		})
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// entry prints what the code printed.
+func (d *dev) entry(e client.LogEntry) {
+	for line := range strings.Lines(e.Text) {
+		d.say("%s | %s", e.Stream, printable(strings.TrimRight(line, "\r\n")))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/client"
@@ -102,7 +103,7 @@ func (d *dev) publish(ctx context.Context, run *devRun, r client.PushRequest, m 
 			return err
 		}
 	}
-	d.set = true
+	d.set, d.last = true, r.As
 	run.Algorithm = r.As + "/" + p.Version
 	run.URL = d.server.URL + "/v1/algo/" + r.As // of the newest version
 	if !p.New {
@@ -173,7 +174,7 @@ func (d *dev) inputOf(m *manifest.Manifest) (in client.Input, shown string, err 
 		case f.file != "":
 			shown = "--data-binary @" + quoted(f.file)
 		default:
-			shown = "--data " + quoted(f.input+f.inputJSON)
+			shown = rawData(f.input + f.inputJSON)
 		}
 		return in, shown, err
 	}
@@ -185,12 +186,21 @@ func (d *dev) inputOf(m *manifest.Manifest) (in client.Input, shown string, err 
 		return in, "", err
 	}
 	in = client.Input{ContentType: client.ContentType(v), Body: bytes.NewReader(v.Data), Size: int64(len(v.Data))}
-	shown = "--data " + quoted(string(v.Data))
+	shown = rawData(string(v.Data))
 	if m.Sample.File != "" {
 		in.ContentType = firstOf(manifest.MediaType(m.Sample.File), in.ContentType)
 		shown = "--data-binary @" + quoted(d.dir+"/"+m.Sample.File)
 	}
 	return in, shown, nil
+}
+
+// rawData says to curl what to send, where it is short enough for a line to copy.
+func rawData(s string) string {
+	const most = 200
+	if len(s) > most || strings.ContainsFunc(s, unicode.IsControl) {
+		return ""
+	}
+	return "--data-raw " + quoted(s)
 }
 
 // quoted writes a word as a shell takes it.
@@ -206,9 +216,7 @@ func (d *dev) printed(ctx context.Context, run *devRun, since time.Time) {
 		case "stderr":
 			run.Stderr += e.Text
 		}
-		for line := range strings.Lines(e.Text) {
-			d.say("%s | %s", e.Stream, printable(strings.TrimRight(line, "\r\n")))
-		}
+		d.entry(e)
 		return nil
 	})
 	if err != nil && ctx.Err() == nil {
