@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Unpacks this machine's archive in an empty Debian (minbase) that has neither
-# Go nor compiler nor pip, and no network but loopback, and holds it to what is
+# Unpacks this machine's archive in an empty Debian (minbase and bubblewrap) that has
+# neither Go nor compiler nor pip, and no network but loopback, and holds it to what is
 # promised: ./stoa up colours the photo within 20 s. As root, who alone can make
 # an empty Debian; the first time it fetches 40 MB. Status 77 says that the test
 # could not be made ready here, which tells nothing of the release.
@@ -25,19 +25,19 @@ fetch_onnxruntime "$(wheel_arch "$arch")" ".cache/onnxruntime/$onnxruntime-$arch
 # The mirror and the release are those of this machine.
 read -r mirror suite < <(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' | awk '$2 !~ /[-\/]/' | head -n 1) ||
   unready "apt names no mirror on this machine: see /etc/apt/sources.list."
-root=$PWD/.cache/minbase-$suite
+root=$PWD/.cache/minbase-bwrap-$suite
 if [ ! -d "$root" ]; then
   step "an empty Debian ($suite)"
   mkdir -p .cache
   rm -rf "$root.new"
-  timeout 300 debootstrap --variant=minbase "$suite" "$root.new" "$mirror" > .cache/debootstrap.log 2>&1 ||
+  timeout 300 debootstrap --variant=minbase --include=bubblewrap "$suite" "$root.new" "$mirror" > .cache/debootstrap.log 2>&1 ||
     unready "debootstrap failed: $(tail -n 1 .cache/debootstrap.log)"
   rm -rf "$root.new/var/cache/apt/archives" "$root.new/dev"
   mkdir "$root.new/dev"
   mv "$root.new" "$root"
 fi
 
-bwrap --unshare-net --ro-bind "$root" / --proc /proc --dev /dev true 2>/dev/null ||
+bwrap --cap-add ALL --dev-bind / / --unshare-net unshare --mount --pid --fork true 2>/dev/null ||
   unready "bubblewrap may not make namespaces here: run it outside of this container."
 
 step "the archive, twice: the same bytes"
@@ -79,17 +79,31 @@ cd "$HOME/elsewhere"
 echo "as $(id -u): tar xf and stoa up took $took ms"
 INSIDE
 
-# inside runs a script in the empty Debian, with the options of bwrap that make
-# it somebody.
+# inside runs a script in the empty Debian as a user. bubblewrap takes the network
+# away; the rest is by hand, since a sandbox within bubblewrap's own /proc could not
+# mount one of its own.
 inside() {
-  rm -rf "$work/home" && mkdir "$work/home"
-  bwrap "$@" --unshare-net --unshare-pid --unshare-ipc --die-with-parent --new-session --clearenv \
-    --ro-bind "$root" / --proc /proc --dev /dev --tmpfs /tmp --bind "$work/home" /root \
-    --ro-bind "$archive" /archive.tar.gz --ro-bind "$work/inside.sh" /inside.sh \
-    --setenv PATH /usr/sbin:/usr/bin:/sbin:/bin --setenv HOME /root --chdir /root sh /inside.sh
+  rm -rf "$work/home" && mkdir "$work/home" && chown "$1:$1" "$work/home"
+  bwrap --cap-add ALL --dev-bind / / --unshare-net unshare --mount --pid --ipc --fork --kill-child sh -ec '
+    mount --bind "$1" "$1"
+    mount -o remount,bind,ro "$1"
+    mount -t proc proc "$1/proc"
+    mount --rbind /dev "$1/dev"
+    mount --rbind /sys "$1/sys"
+    mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"
+    mount --bind "$2/home" "$1/root"
+    mount --bind "$3" "$1/archive.tar.gz"
+    mount --bind "$2/inside.sh" "$1/inside.sh"
+    cd "$1"
+    pivot_root . . # a chroot could make no user namespaces
+    umount -l .
+    cd /root
+    exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root setpriv --reuid="$4" --regid="$4" --clear-groups sh /inside.sh
+  ' sh "$root" "$work" "$archive" "$1"
 }
 touch "$root/archive.tar.gz" "$root/inside.sh" # where the two are bound to
+chmod 755 "$work" && chmod 644 "$work/inside.sh"
 step "as an ordinary user"
-inside --unshare-user --uid 1000 --gid 1000
+inside 1000
 step "as root"
-inside
+inside 0
