@@ -206,7 +206,7 @@ func (d *dev) work(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // that is how it ends
 		}
-		if err != nil {
+		if err != nil && !d.flags.json { // whose line has it
 			printError(ctx, d.app.env.Stderr, err)
 		}
 		d.say("watching %s: save a file to run it again, Ctrl-C ends it", d.dir)

@@ -96,9 +96,13 @@ func TestWatcherWaitsForRest(t *testing.T) {
 	})
 }
 
-// TestWatcherKeepsBack what no language takes along, where there is no manifest.
+// TestWatcherKeepsBack what no language takes along, where there is no manifest; a
+// folder may be a link.
 func TestWatcherKeepsBack(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(t.TempDir(), dir); err != nil {
+		t.Fatal(err)
+	}
 	put(t, dir, "node_modules/a/index.js", "x")
 	put(t, dir, "index.js", "x")
 	w := watcher{dir: dir, every: watchEvery}

@@ -92,7 +92,7 @@ func (d *dev) publish(ctx context.Context, run *devRun, r client.PushRequest, m 
 	p, err := d.client.Push(ctx, r)
 	run.Build, run.Log = time.Since(start).Seconds(), log.String()
 	if err != nil {
-		return err
+		return t.failed(err)
 	}
 	for _, s := range d.flags.secrets {
 		if d.set {

@@ -51,9 +51,13 @@ func (w *watcher) ignoring(m *manifest.Manifest) {
 // look gives the present state. What cannot be read is not there.
 func (w *watcher) look() map[string]stamp {
 	out := map[string]stamp{}
+	dir, err := filepath.EvalSymlinks(w.dir) // the walk would not follow it
+	if err != nil {
+		return out
+	}
 	// The function gives no errors of its own.
-	_ = filepath.WalkDir(w.dir, func(path string, d fs.DirEntry, err error) error {
-		rel, relErr := filepath.Rel(w.dir, path)
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		rel, relErr := filepath.Rel(dir, path)
 		if err != nil || relErr != nil || rel == "." {
 			return nil //nolint:nilerr // see above
 		}

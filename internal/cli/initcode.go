@@ -19,15 +19,19 @@ type codeFlags struct {
 
 func (f *codeFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.language, "language", "", "make a folder of code in this language: "+languageNames())
+	completes(c, "language", languages()...)
 	c.Flags().StringVar(&f.dir, "dir", "", "with --language: the folder to make; the algorithm's name where it is left out")
 }
 
 func languageNames() string {
-	var names []string
+	return strings.Join(languages(), ", ")
+}
+
+func languages() (names []string) {
 	for _, l := range langpack.All() {
 		names = append(names, l.Name())
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // initCode lays a language's template into a folder, and says what comes next.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stoa-project/stoa"
 	"github.com/stoa-project/stoa/client"
+	"github.com/stoa-project/stoa/internal/build"
 	"github.com/stoa-project/stoa/internal/importer"
 	"github.com/stoa-project/stoa/internal/manifest"
 )
@@ -70,7 +71,7 @@ machine says what that protects.`,
 		p, err := cl.Push(c.Context(), r)
 		t.end()
 		if err != nil {
-			return err
+			return t.failed(err)
 		}
 		if *asJSON {
 			return printJSON(a.env.Stdout, p)
@@ -171,6 +172,7 @@ type teller struct {
 
 	bar  *progressbar.ProgressBar
 	step string
+	said string // the end of the log, as it came
 }
 
 // told takes one thing more.
@@ -194,9 +196,28 @@ func (t *teller) told(p client.Progress) {
 	if !t.log {
 		return
 	}
+	const most = 64 << 10 // above the longest message of a failed build
+	t.said += p.Log
+	t.said = t.said[max(0, len(t.said)-most):]
 	for line := range strings.Lines(p.Log) {
 		fmt.Fprintln(t.w, printable(strings.TrimRight(line, "\r\n")))
 	}
+}
+
+// failed gives the error of a push without the end of the log, where that was
+// told already.
+func (t *teller) failed(err error) error {
+	e := stoa.AsError(err)
+	if e == nil || e.Type != build.BuildError {
+		return err
+	}
+	what, end, _ := strings.Cut(e.Msg, "\n")
+	if end = strings.TrimSpace(end); end == "" || !strings.HasSuffix(strings.TrimSpace(t.said), end) {
+		return err
+	}
+	short := *e
+	short.Msg = strings.TrimSuffix(what, "; the log ends with:")
+	return &short
 }
 
 // end takes the bar away.

@@ -79,3 +79,33 @@ func TestTheLogOfABuildIsToldLive(t *testing.T) {
 		}
 	}
 }
+
+// TestAFailedBuildIsToldOnce: its log was told already, unless nobody wanted it.
+func TestAFailedBuildIsToldOnce(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"stoa.yaml": "name: a\nkind: code\n", "a.py": "def apply(x): return x\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	message := `the build failed in its step \"build\", at a.py:1: it exited with status 1; the log ends with:\nsecond\nthird`
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/pushes/1/commit" {
+			_, _ = io.WriteString(w, `{"id":"1","ref":"demo/a","missing":[]}`)
+			return
+		}
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		_, _ = io.WriteString(w, `{"log":"first\nsecond\nthird\n"}`+"\n"+`{"error":{"kind":"invalid","error_type":"BuildError","message":"`+message+`"}}`+"\n")
+	}))
+	defer s.Close()
+	for flag, want := range map[string]string{
+		"--server=" + s.URL: "first\nsecond\nthird\nstoa: the build failed in its step \"build\", at a.py:1: it exited with status 1\n",
+		"--quiet":           "stoa: " + strings.NewReplacer(`\n`, "\n", `\"`, `"`).Replace(message) + "\n",
+	} {
+		var errs bytes.Buffer
+		args := []string{"push", dir, "--server", s.URL, "--key", "k", flag}
+		if code := cli.Run(t.Context(), args, cli.Env{Stdout: io.Discard, Stderr: &errs}, cli.Deps{}); code != 1 || errs.String() != want {
+			t.Errorf("%s: %d\n%s\nwants\n%s", flag, code, errs.String(), want)
+		}
+	}
+}
