@@ -44,18 +44,13 @@ func codeCalls(w io.Writer, dir string) error {
 			return err
 		}
 	}
-	for _, c := range []struct {
-		name, algorithm string
-		pipe            []string
-		size            int
-		goal            float64
-	}{
+	for _, c := range []codeCase{
 		{"Go, 5 bytes", "echo_go", []string{filepath.Join(dir, "floor"), "pipe", "-"}, 5, goalGo},
 		{"Python, 5 bytes", "echo_py", []string{python, "-c", pipeEcho}, 5, goalPython},
 		{"Go, 64 KiB", "echo_go", []string{filepath.Join(dir, "floor"), "pipe", "-"}, 64 << 10, 0},
 		{"Python, 64 KiB", "echo_py", []string{python, "-c", pipeEcho}, 64 << 10, 0},
 	} {
-		if err := warmCode(w, s, floorURL, c.name, c.algorithm, c.pipe, c.size, c.goal); err != nil {
+		if err := c.run(w, s, floorURL); err != nil {
 			return err
 		}
 	}
@@ -83,9 +78,17 @@ func interpreter() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-func warmCode(w io.Writer, s *server, floorURL, name, algorithm string, command []string, size int, goal float64) error {
-	body := bytes.Repeat([]byte("x"), size)
-	pipe, err := startPipe(command)
+// codeCase is one echo with bodies of one size.
+type codeCase struct {
+	name, algorithm string
+	pipe            []string // the same function over a bare pipe
+	size            int
+	goal            float64 // 0: none
+}
+
+func (c codeCase) run(w io.Writer, s *server, floorURL string) error {
+	body := bytes.Repeat([]byte("x"), c.size)
+	pipe, err := startPipe(c.pipe)
 	if err != nil {
 		return err
 	}
@@ -94,7 +97,7 @@ func warmCode(w io.Writer, s *server, floorURL, name, algorithm string, command 
 	if err != nil {
 		return err
 	}
-	stoaReq, err := newRequest(s.url+"/v1/algo/bench/"+algorithm+"?output=raw", s.key, "application/octet-stream", body)
+	stoaReq, err := newRequest(s.url+"/v1/algo/bench/"+c.algorithm+"?output=raw", s.key, "application/octet-stream", body)
 	if err != nil {
 		return err
 	}
@@ -118,12 +121,12 @@ func warmCode(w io.Writer, s *server, floorURL, name, algorithm string, command 
 		f, m, p := median(floor), median(mine), median(bare)
 		ratio := float64(m) / float64(f+p)
 		ratios = append(ratios, ratio)
-		fmt.Fprintf(w, "%s: floor %v, bare pipe %v, stoa %v: %.2f times\n", name, f, p, m, ratio)
+		fmt.Fprintf(w, "%s: floor %v, bare pipe %v, stoa %v: %.2f times\n", c.name, f, p, m, ratio)
 	}
 	slices.Sort(ratios)
-	fmt.Fprintf(w, "%s: p50 of a warm call over (floor + bare pipe), median of %d: %.2f, %.2f to %.2f", name, rounds, median(ratios), ratios[0], ratios[len(ratios)-1])
-	if goal > 0 {
-		fmt.Fprintf(w, " (goal: at most %.1f)", goal)
+	fmt.Fprintf(w, "%s: p50 of a warm call over (floor + bare pipe), median of %d: %.2f, %.2f to %.2f", c.name, rounds, median(ratios), ratios[0], ratios[len(ratios)-1])
+	if c.goal > 0 {
+		fmt.Fprintf(w, " (goal: at most %.1f)", c.goal)
 	}
 	fmt.Fprintln(w)
 	return nil

@@ -64,7 +64,7 @@ func pipe(string) error {
 	for {
 		b, err := readMessage(os.Stdin)
 		if err != nil {
-			return nil // the other end is gone
+			return nil //nolint:nilerr // the other end is gone
 		}
 		if err := writeMessage(os.Stdout, b); err != nil {
 			return err

@@ -70,7 +70,7 @@ func protections(_ context.Context, o cli.ServeOptions) []cli.Row {
 	if init == "" {
 		init = serve.FindInit(binDir())
 	}
-	box, err := sandbox.New(sandbox.Config{Mode: sandbox.Mode(o.Sandbox), Dir: dir, Init: init, Bwrap: o.Bwrap})
+	box, err := sandbox.New(sandbox.Config{Mode: sandbox.Mode(o.Sandbox), Dir: dir, Init: init, Bwrap: o.Bwrap, Cgroup: o.Cgroup})
 	if err != nil {
 		return bad(err)
 	}
@@ -148,7 +148,7 @@ func config(o cli.ServeOptions, build string) serve.Config {
 	return serve.Config{
 		Data: o.Data, Listen: o.Listen, PublicURL: o.PublicURL, Library: o.ONNXRuntime, Build: build,
 		Keyless: o.Keyless, KeylessRate: o.KeylessRate, Forwarded: o.Forwarded,
-		Sandbox: sandbox.Mode(o.Sandbox), Init: o.Init, Bwrap: o.Bwrap,
+		Sandbox: sandbox.Mode(o.Sandbox), Init: o.Init, Bwrap: o.Bwrap, Cgroup: o.Cgroup, Env: os.Environ(),
 		BuildHosts: o.BuildHosts, CodeHosts: o.CodeHosts, LogKeep: o.KeepLogs,
 	}
 }

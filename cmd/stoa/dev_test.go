@@ -109,8 +109,8 @@ func TestDev(t *testing.T) {
 	wants(t, curl[3], "/v1/algo/dev/hello")
 	source := filepath.Join(dir, "src", "hello.py")
 	write(t, source, "import os\ndef apply(x):\n    print('got', x)\n    return os.environ['TOKEN'] + os.environ['OTHER']\n")
-	// The trial at the build has no secrets, and so fails.
-	wants(t, r.until(t, "watching"), "KeyError", "TOKEN")
+	// The trial at the build has its secrets, too.
+	wants(t, r.until(t, "watching"), "\nopen sesamex\n", "stdout | got World\n")
 	write(t, source, "import os\ndef apply(x):\n    print('got\\x1b[31m', x)\n    return os.environ.get('TOKEN', '') + os.environ.get('OTHER', '')\n")
 	wants(t, r.until(t, "watching"), "\nopen sesamex\n", "stdout | got\uFFFD[31m World\n", "answered in")
 	// Others call it, and what it prints then is shown.

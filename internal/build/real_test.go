@@ -63,7 +63,7 @@ var reals = []real{
 // needRegistry skips where a registry cannot be reached.
 func needRegistry(t *testing.T, host string) {
 	t.Helper()
-	if os.Getenv("STOA_REGISTRIES") == "" { //nolint:forbidigo // a switch of the tests
+	if os.Getenv("STOA_REGISTRIES") == "" {
 		t.Skip("SKIPPED: this fetches from " + host + ", which make test-registries does")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -82,7 +82,8 @@ type BuildJob struct {
 	Out      string          // empty folder for the result
 	Manifest json.RawMessage // a manifest.Manifest
 	Owner    string          // of the algorithm
-	Log      io.Writer       // gets what the build prints, as it comes
+	Name     string
+	Log      io.Writer // gets what the build prints, as it comes
 }
 
 // BuildResult says what a Builder made.

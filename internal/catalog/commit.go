@@ -83,7 +83,7 @@ func (c *Catalog) published(ctx context.Context, p *push) (*Version, error) {
 // build lays the bundle out, has it built, and takes the digests of what was
 // made.
 func (c *Catalog) build(ctx context.Context, p *push, log io.Writer) (BuildResult, error) {
-	job := BuildJob{Dir: filepath.Join(p.dir, "in"), Out: filepath.Join(p.dir, "out"), Manifest: p.json, Owner: p.owner, Log: log}
+	job := BuildJob{Dir: filepath.Join(p.dir, "in"), Out: filepath.Join(p.dir, "out"), Manifest: p.json, Owner: p.owner, Name: p.name, Log: log}
 	if job.Log == nil {
 		job.Log = io.Discard
 	}

@@ -64,6 +64,7 @@ type ServeOptions struct {
 	Sandbox     string   // on, strict or none; "" is the server's default
 	Init        string   // stoa-init; "" finds it
 	Bwrap       string   // bubblewrap; "" finds it
+	Cgroup      string   // a control group given to this user; "" finds a place
 	BuildHosts  []string // that builds may reach; nil is those of the language clients' configuration, and empty none
 	CodeHosts   []string // that running code may reach
 	KeepLogs    time.Duration

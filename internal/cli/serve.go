@@ -85,6 +85,7 @@ func sandboxFlags(c *cobra.Command, o *ServeOptions) {
 	c.Flags().StringVar(&o.Sandbox, "sandbox", string(sandbox.On), "on: in a sandbox or not at all; strict: and nothing weaker than it can be; none: without any protection")
 	completes(c, "sandbox", string(sandbox.On), string(sandbox.Strict), string(sandbox.None))
 	c.Flags().StringVar(&o.Init, "init", "", "the program stoa-init; found beside stoa, unless given")
+	c.Flags().StringVar(&o.Cgroup, "cgroup", "", "control group, from the hierarchies' roots, that root has given to this user (docs/sandbox.md)")
 	c.Flags().StringVar(&o.Bwrap, "bwrap", "", "bubblewrap; found beside stoa or on PATH, unless given")
 }
 

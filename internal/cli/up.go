@@ -268,7 +268,7 @@ func (a *app) startServer(ctx context.Context, f upFlags) (serve.Record, error) 
 // serveArgs are the words that start the server.
 func (f upFlags) serveArgs() []string {
 	args := []string{"serve", "--data", f.data, "--listen", f.listen}
-	for _, f := range [][2]string{{"--sandbox", f.server.Sandbox}, {"--init", f.server.Init}, {"--bwrap", f.server.Bwrap}} {
+	for _, f := range [][2]string{{"--sandbox", f.server.Sandbox}, {"--init", f.server.Init}, {"--bwrap", f.server.Bwrap}, {"--cgroup", f.server.Cgroup}} {
 		if f[1] != "" {
 			args = append(args, f[0], f[1])
 		}

@@ -40,8 +40,13 @@ func TestWanted(t *testing.T) {
 		slots, call int
 		want        int
 	}{
-		{fleet.Policy{}, 4, 0, 0}, {fleet.Policy{}, 4, 9, 1}, {fleet.Policy{Max: 3}, 1, 2, 2}, {fleet.Policy{Max: 3}, 1, 9, 3},
-		{fleet.Policy{Max: 3, Min: 2}, 1, 0, 2}, {fleet.Policy{Max: 3}, 4, 5, 2}, {fleet.Policy{Max: 3}, 4, 4, 1},
+		{fleet.Policy{}, 4, 0, 0},
+		{fleet.Policy{}, 4, 9, 1},
+		{fleet.Policy{Max: 3}, 1, 2, 2},
+		{fleet.Policy{Max: 3}, 1, 9, 3},
+		{fleet.Policy{Max: 3, Min: 2}, 1, 0, 2},
+		{fleet.Policy{Max: 3}, 4, 5, 2},
+		{fleet.Policy{Max: 3}, 4, 4, 1},
 	} {
 		if got := fleet.Wanted(tc.p, tc.slots, tc.call); got != tc.want {
 			t.Errorf("%+v, %d slots, %d calls: %d, want %d", tc.p, tc.slots, tc.call, got, tc.want)

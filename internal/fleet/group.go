@@ -98,7 +98,7 @@ func (g *group) acquire(ctx context.Context, w want) (m *member, cold bool, err 
 		return m, false, nil
 	}
 	cold = g.live() == 0
-	if err := g.admit(w.again); err != nil {
+	if err := g.admit(w); err != nil {
 		g.mu.Unlock()
 		return nil, cold, err
 	}
@@ -141,8 +141,8 @@ func (g *group) take(m *member) {
 
 // admit refuses a call where too many are in line, or where no replica may be
 // started for it. The caller holds mu.
-func (g *group) admit(again bool) error {
-	if room := g.cfg.Queue + g.starting*g.slots(); len(g.line) >= room && g.starting+g.live() > 0 && !again {
+func (g *group) admit(w want) error {
+	if room := g.cfg.Queue + g.starting*g.slots(); len(g.line) >= room && g.starting+g.live() > 0 && !w.again {
 		e := stoa.Errorf(stoa.Busy, "%d calls wait for %s already", g.cfg.Queue, g.label)
 		e.RetryAfter = time.Second
 		return e

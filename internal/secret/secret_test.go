@@ -90,9 +90,17 @@ func TestABoxOpensInItsPlaceOnly(t *testing.T) {
 func TestSetRefuses(t *testing.T) {
 	v := open(t, memory{}, t.TempDir(), func(stoa.Ref) {})
 	for _, tc := range []struct{ name, value, want string }{
-		{"1A", "x", "no digit first"}, {"", "x", "no digit first"}, {"A-B", "x", "no digit first"}, {"A=B", "x", "no digit first"},
-		{"stoa_x", "x", "are taken"}, {"LD_PRELOAD", "x", "are taken"}, {"ALGORITHMIA_API_KEY", "x", "are taken"}, {"path", "x", "is taken"},
-		{"A", "", "is empty"}, {"A", "x\x00y", "NUL"}, {"A", strings.Repeat("x", secret.MaxValue+1), "at most"},
+		{"1A", "x", "no digit first"},
+		{"", "x", "no digit first"},
+		{"A-B", "x", "no digit first"},
+		{"A=B", "x", "no digit first"},
+		{"stoa_x", "x", "are taken"},
+		{"LD_PRELOAD", "x", "are taken"},
+		{"ALGORITHMIA_API_KEY", "x", "are taken"},
+		{"path", "x", "is taken"},
+		{"A", "", "is empty"},
+		{"A", "x\x00y", "NUL"},
+		{"A", strings.Repeat("x", secret.MaxValue+1), "at most"},
 	} {
 		err := v.Set(t.Context(), ref, tc.name, tc.value, "ann", time.Now())
 		if err == nil || !strings.Contains(stoa.AsError(err).Msg, tc.want) {

@@ -61,6 +61,7 @@ type builder struct {
 	blobs   blob.Store
 	catalog func() *catalog.Catalog
 	codes   func(layer func(context.Context, blob.File) (string, func(), error)) *process.Code
+	secrets func(ctx context.Context, ref stoa.Ref) ([]string, error)
 	trial   *invoke.Service // for samples of code, which may call other algorithms
 }
 

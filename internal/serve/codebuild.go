@@ -212,8 +212,13 @@ func (b *builder) tryCode(ctx context.Context, lang *langpack.Language, j catalo
 		return err
 	}
 	code.Mounts = mounts
-	ref := stoa.Ref{Owner: j.Owner, Name: "candidate"}
+	ref := stoa.Ref{Owner: j.Owner, Name: j.Name}
+	secrets, err := b.secrets(ctx, ref)
+	if err != nil {
+		return err
+	}
 	program.Env = append(program.Env, environment(ref, "0.0.0", code)...)
+	program.Env = append(program.Env, secrets...)
 	res.Report.Protocol, res.Report.Command, res.Report.Framework = program.Protocol, program.Command, lang.Title()
 	driver, err := process.New(process.Config{Dir: filepath.Join(dir, "run"), Build: b.cfg.Build, Linger: time.Second, Code: t.driver()})
 	if err != nil {

@@ -33,6 +33,8 @@ type Config struct {
 	// code; default sandbox.On.
 	Sandbox    sandbox.Mode
 	Init       string        // path of stoa-init; "" finds it (see FindInit)
+	Cgroup     string        // where groups are made, from the hierarchies' roots, for a user who was given one; "" finds a place
+	Env        []string      // of this program: recipes of builds take from it what they name; nil: none
 	Bwrap      string        // path of bubblewrap; "" finds it
 	BuildHosts []string      // that builds may reach; nil: those of the language clients' own configuration
 	CodeHosts  []string      // that running code may reach, where its version asks for them; default none

@@ -130,7 +130,7 @@ func (g *gateway) caller(ctx context.Context, d *process.Doors, key string) (sto
 		if len(tokens) != 1 {
 			return who, "", nil
 		}
-		// As whom it calls is the author's business; whose child it is is not.
+		// As whom it calls is the author's business; whose child the call is, is not.
 		parent, id, err := g.child(tokens[0])
 		who.Parent = parent.Parent
 		return who, id, err

@@ -24,7 +24,7 @@ import (
 // it: what is missing refuses to start.
 func (s *System) openSandbox() (err error) {
 	s.box, err = sandbox.New(sandbox.Config{
-		Mode: s.cfg.Sandbox, Dir: filepath.Join(s.cfg.Data, sandboxDir), Init: s.cfg.Init, Bwrap: s.cfg.Bwrap, Log: s.cfg.Log,
+		Mode: s.cfg.Sandbox, Dir: filepath.Join(s.cfg.Data, sandboxDir), Init: s.cfg.Init, Bwrap: s.cfg.Bwrap, Cgroup: s.cfg.Cgroup, Log: s.cfg.Log,
 	})
 	if err != nil {
 		return err
@@ -51,15 +51,20 @@ func (s *System) openCode(ctx context.Context, blobs blob.Store) (err error) {
 	return err
 }
 
-// driverOf gives the driver of all replicas.
-func (s *System) driverOf() (*process.Driver, error) {
-	return process.New(process.Config{
+// openDriver gives the driver of all replicas, after ending what an earlier server
+// has started and did not live to write down.
+func (s *System) openDriver(ctx context.Context) (*process.Driver, error) {
+	d, err := process.New(process.Config{
 		Command: append(append([]string{}, s.cfg.Self...), workerWord,
 			"--blobs", filepath.Join(s.cfg.Data, blobsDir), "--onnxruntime", s.cfg.Library),
 		Dir: filepath.Join(s.cfg.Data, workersDir), Build: s.cfg.Build, Memory: s.cfg.WorkerMemory,
 		Sandbox: s.box, Mounts: append(s.cfg.seen(), sandbox.Mount{Source: filepath.Join(s.cfg.Data, blobsDir), Target: filepath.Join(s.cfg.Data, blobsDir)}),
 		Code: s.codeDriver(s.layers.Path),
 	})
+	if err != nil {
+		return nil, err
+	}
+	return d, d.Sweep(ctx)
 }
 
 // codeDriver is what replicas of code need; layer finds their layers.
@@ -77,7 +82,7 @@ func (s *System) blobPath(f blob.File) (string, error) {
 // newBuilder makes what builds models and code.
 func (s *System) newBuilder(blobs blob.Store) (*builder, error) {
 	b := &builder{
-		cfg: &s.cfg, box: s.box, dir: filepath.Join(s.cfg.Data, buildsDir), blobs: blobs, codes: s.codeDriver,
+		cfg: &s.cfg, box: s.box, dir: filepath.Join(s.cfg.Data, buildsDir), blobs: blobs, codes: s.codeDriver, secrets: s.vault.Env,
 		catalog: func() *catalog.Catalog { return s.catalog },
 	}
 	if err := os.MkdirAll(b.dir, 0o700); err != nil {
@@ -85,7 +90,7 @@ func (s *System) newBuilder(blobs blob.Store) (*builder, error) {
 	}
 	var err error
 	b.local, err = build.New(build.Config{
-		Dir: b.dir, Cache: filepath.Join(s.cfg.Data, cacheDir), Sandbox: s.box, Hosts: s.cfg.BuildHosts, Env: os.Environ(),
+		Dir: b.dir, Cache: filepath.Join(s.cfg.Data, cacheDir), Sandbox: s.box, Hosts: s.cfg.BuildHosts, Env: s.cfg.Env,
 		Upstream: upstream,
 		Limits:   build.Limits{Time: s.cfg.BuildTime},
 	})

@@ -139,11 +139,8 @@ func (s *System) assemble(ctx context.Context) error {
 		return err
 	}
 	s.catalog = cat
-	driver, err := s.driverOf()
+	driver, err := s.openDriver(ctx)
 	if err != nil {
-		return err
-	}
-	if err := driver.Sweep(ctx); err != nil {
 		return err
 	}
 	s.fleet = fleet.New(fleet.Config{Driver: driver, Log: s.cfg.Log, Slots: s.cfg.Slots, Queue: s.cfg.Queue})

@@ -9,7 +9,7 @@ import (
 // registries skips what fetches packages, unless it is asked for.
 func registries(t *testing.T) {
 	t.Helper()
-	if os.Getenv("STOA_REGISTRIES") == "" { //nolint:forbidigo // a switch of the tests
+	if os.Getenv("STOA_REGISTRIES") == "" {
 		t.Skip("SKIPPED: this fetches packages, which make test-registries does")
 	}
 }

@@ -115,7 +115,7 @@ func below(pid int) (out []int) {
 	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children")
 	for _, f := range tasks {
 		b, _ := os.ReadFile(f)
-		for _, word := range strings.Fields(string(b)) {
+		for word := range strings.FieldsSeq(string(b)) {
 			child, _ := strconv.Atoi(word)
 			out = append(append(out, child), below(child)...)
 		}

@@ -133,7 +133,7 @@ func (l *lines) tell(v any) {
 	l.flush()
 }
 
-func (l *lines) add(v any) { _ = l.enc.Encode(v) } // the caller may be gone
+func (l *lines) add(v any) { _ = l.enc.Encode(v) } //nolint:errchkjson // the caller may be gone
 func (l *lines) flush()    { _ = l.out.Flush() }
 
 // abortPush answers DELETE /v1/pushes/{id}.
