@@ -183,7 +183,7 @@ func (g *group) leave(w *waiter) {
 
 // release gives a slot back: to the first in line, or for later. ok says that
 // the call was answered, which ends a row of crashes.
-func (g *group) release(m *member, ok bool) {
+func (g *group) release(m *member, ok bool) { //nolint:revive // how the call ended, and no choice of the caller
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if ok {

@@ -57,7 +57,7 @@ func (c *checker) code(m *Manifest) {
 	}
 }
 
-func (c *checker) foreign(there bool, field, kind string) {
+func (c *checker) foreign(there bool, field, kind string) { //nolint:revive // a fact of the manifest
 	if there {
 		c.add(field, "belongs to kind: %s", kind)
 	}

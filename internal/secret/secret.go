@@ -126,7 +126,7 @@ func checkName(name string) error {
 }
 
 // Set keeps a secret of an algorithm, in the place of one of that name.
-func (v *Vault) Set(ctx context.Context, ref stoa.Ref, name, value, by string, now time.Time) error {
+func (v *Vault) Set(ctx context.Context, ref stoa.Ref, name, value, by string, now time.Time) error { //nolint:revive // what there is to say of a secret
 	if err := checkName(name); err != nil {
 		return err
 	}

@@ -83,14 +83,14 @@ func (g *gateway) way(ctx context.Context, d process.Doors) {
 	proxy, err := egress.New(egress.Policy{
 		Allow: d.Network, Within: append([]string{}, g.hosts...), Named: true, Upstream: upstream,
 		Log: func(a egress.Attempt) {
-			g.log.Info("a replica's way out", "label", d.Handle.Label, "attempt", a)
+			g.log.InfoContext(ctx, "a replica's way out", "label", d.Handle.Label, "attempt", a)
 		},
 	})
 	if err == nil {
 		err = proxy.Serve(ctx, d.Egress)
 	}
 	if err != nil && ctx.Err() == nil {
-		g.log.Error("a replica has no way out", "label", d.Handle.Label, "cause", err)
+		g.log.ErrorContext(ctx, "a replica has no way out", "label", d.Handle.Label, "cause", err)
 	}
 }
 

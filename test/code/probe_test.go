@@ -31,7 +31,7 @@ type answer struct {
 }
 
 // post makes a call as any HTTP client does, and reads the whole answer.
-func post(t *testing.T, s *servetest.System, ref, query, ctype, body string) (answer, *http.Response) {
+func post(t *testing.T, s *servetest.System, ref, query, ctype, body string) (answer, *http.Response) { //nolint:revive // the parts of a request
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+"/v1/algo/"+ref+query, strings.NewReader(body))
 	if err != nil {

@@ -170,7 +170,7 @@ func (d *Driver) inherited(id string, spec *sandbox.Spec) error {
 
 // listenDoors listens on the sockets of a replica, whoever may have done so
 // before.
-func (d *Driver) listenDoors(id string, network bool) (api, egress net.Listener, err error) {
+func (d *Driver) listenDoors(id string, network bool) (api, egress net.Listener, err error) { //nolint:revive // whether the version has one
 	open := func(name string) (net.Listener, error) {
 		_ = os.Remove(filepath.Join(d.path(id, ""), name)) // an earlier server's
 		ln, err := listen(d.path(id, ""), name)
