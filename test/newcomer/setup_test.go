@@ -4,6 +4,7 @@ package newcomer
 
 import (
 	"context"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +40,13 @@ func machine(t *testing.T, programs map[string]string) (dir, path string) {
 			t.Fatal(err)
 		}
 	}
+	if _, without := programs[noBubblewrap]; !without {
+		programs = maps.Clone(programs)
+		if programs == nil {
+			programs = map[string]string{}
+		}
+		programs["bwrap"] = ""
+	}
 	for name, script := range programs {
 		if err := os.WriteFile(filepath.Join(path, name), []byte("#!"+filepath.Join(path, "bash")+"\n"+script+"\n"), 0o755); err != nil {
 			t.Fatal(err)
@@ -46,6 +54,9 @@ func machine(t *testing.T, programs map[string]string) (dir, path string) {
 	}
 	return dir, path
 }
+
+// noBubblewrap among the programs of a machine: it has no bwrap.
+const noBubblewrap = "no-bwrap"
 
 func setup(t *testing.T, dir, path string) (string, error) {
 	t.Helper()
@@ -71,6 +82,7 @@ func TestSetupSaysWhatIsMissing(t *testing.T) {
 		{"no Go", nil, []string{"Go is not installed", "install Go 1.26"}},
 		{"old Go", map[string]string{"go": "echo go1.21.0"}, []string{"Go is go1.21.0", "needs 1.26 or newer"}},
 		{"no compiler", map[string]string{"go": goodGo}, []string{"no C compiler", "apt-get install gcc"}},
+		{"no bubblewrap", map[string]string{"go": goodGo, "cc": "", noBubblewrap: ""}, []string{"bubblewrap (bwrap) is not installed", "install it"}},
 		{"no Python", map[string]string{"go": goodGo, "cc": ""}, []string{"Python 3 is not installed", "apt-get install python3-pip"}},
 		{"no pip", map[string]string{"go": goodGo, "cc": "", "python3": "exit 1"}, []string{"Python has no pip", "apt-get install python3-pip"}},
 		{
