@@ -4,6 +4,7 @@ package code
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -42,12 +43,27 @@ func shared(t *testing.T) *servetest.System {
 	servetest.Sandboxed(t)
 	common.once.Do(func() {
 		common.TB = t
-		common.system = servetest.Start(&common, common.TempDir(), nil)
+		data := common.TempDir()
+		keepCache(t, data)
+		common.system = servetest.Start(&common, data, nil)
 	})
 	if common.system == nil {
 		t.Fatal("the server that tests share did not start")
 	}
 	return common.system
+}
+
+// keepCache lets builds find what an earlier run of the tests has left, as those
+// of one server do: Go's library takes half a minute to compile.
+func keepCache(t *testing.T, data string) {
+	t.Helper()
+	kept := filepath.Join(os.TempDir(), fmt.Sprintf("stoa-test-%d", os.Getuid()), "build-cache")
+	if err := os.MkdirAll(kept, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(kept, filepath.Join(data, serve.CacheDir)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // lasting is a test that ends with the whole program.

@@ -61,10 +61,11 @@ func start(t *testing.T, command ...string) (*runner.Runner, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	root := filepath.Join(source, "..", "..", "..") // which may lie below /tmp itself
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()
 	r, err := runner.Start(ctx, runner.Program{
-		Command:  append([]string{bwrap, "--dev-bind", "/", "/", "--bind", tmp, "/tmp", "--die-with-parent", "--chdir", source}, command...),
+		Command:  append([]string{bwrap, "--dev-bind", "/", "/", "--bind", tmp, "/tmp", "--ro-bind", root, root, "--die-with-parent", "--chdir", source}, command...),
 		Protocol: runner.Pipe,
 		Env:      []string{"PATH=" + os.Getenv("PATH"), "HOME=/tmp", "PYTHONDONTWRITEBYTECODE=1"},
 	}, runner.Config{Folder: tmp, Grace: 100 * time.Millisecond})
