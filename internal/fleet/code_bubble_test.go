@@ -209,3 +209,36 @@ func TestAnAnswerEndsARowOfCrashes(t *testing.T) {
 		}
 	})
 }
+
+// slowStart is a driver whose starts wait.
+type slowStart struct {
+	*fakeDriver
+	open chan struct{}
+}
+
+func (d slowStart) Start(ctx context.Context, s fleet.Spec) (fleet.Replica, error) {
+	<-d.open
+	return d.fakeDriver.Start(ctx, s)
+}
+
+func TestAReplicaThatComesWhenTheFleetEndsIsEndedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := slowStart{&fakeDriver{engine: echo}, make(chan struct{})}
+		f := newFleet(t, fleet.Config{Driver: d})
+		go f.Dispatch(t.Context(), codeWork("x"))
+		synctest.Wait()
+		ended := make(chan struct{})
+		go func() {
+			_ = f.Stop(t.Context())
+			close(ended)
+		}()
+		synctest.Wait()
+		close(d.open)
+		<-ended
+		select {
+		case <-d.last().done:
+		default:
+			t.Error("the replica lives on")
+		}
+	})
+}

@@ -30,6 +30,8 @@ type Fleet struct {
 	mu     sync.Mutex
 	groups map[string]*group // by label; a group lives as long as the Fleet
 	closed bool
+
+	busy sync.WaitGroup // starts and stops under way
 }
 
 // Work is one value for one model, or for one version of code.
@@ -273,7 +275,28 @@ func (f *Fleet) each(do func(Replica) error) error {
 		}
 	}
 	wg.Wait()
+	f.settle()
 	return first
+}
+
+// settleTime bounds the wait for what is under way when a Fleet ends.
+const settleTime = 10 * time.Second
+
+// settle waits for starts and stops under way: what comes to be now must be ended
+// before its server is gone.
+func (f *Fleet) settle() {
+	done := make(chan struct{})
+	go func() {
+		f.busy.Wait()
+		close(done)
+	}()
+	limit := time.NewTimer(settleTime)
+	defer limit.Stop()
+	select {
+	case <-done:
+	case <-limit.C:
+		f.cfg.Log.Warn("replicas were still being started or stopped when the fleet ended")
+	}
 }
 
 func (f *Fleet) known(label string) *group {
@@ -290,7 +313,7 @@ func (f *Fleet) group(label string) (*group, error) {
 	}
 	g := f.groups[label]
 	if g == nil {
-		g = newGroup(label, &f.cfg)
+		g = newGroup(label, &f.cfg, &f.busy)
 		f.groups[label] = g
 	}
 	return g, nil

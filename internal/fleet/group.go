@@ -24,6 +24,7 @@ import (
 type group struct {
 	label string
 	cfg   *Config
+	busy  *sync.WaitGroup // of the Fleet
 
 	mu       sync.Mutex
 	policy   Policy
@@ -72,7 +73,9 @@ type want struct {
 	again  bool // it has waited before: it goes to the head of the line
 }
 
-func newGroup(label string, cfg *Config) *group { return &group{label: label, cfg: cfg} }
+func newGroup(label string, cfg *Config, busy *sync.WaitGroup) *group {
+	return &group{label: label, cfg: cfg, busy: busy}
+}
 
 // slots gives how many calls a member works on at once. The caller holds mu.
 func (g *group) slots() int {

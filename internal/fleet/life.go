@@ -33,7 +33,8 @@ func (g *group) grow() {
 	}
 	for n := Wanted(p, g.slots(), calls) - g.live() - g.starting; n > 0; n-- {
 		g.starting++
-		go g.start(Spec{Label: g.label, Policy: g.policy, Code: g.code})
+		s := Spec{Label: g.label, Policy: g.policy, Code: g.code}
+		g.busy.Go(func() { g.start(s) })
 	}
 }
 
@@ -135,7 +136,7 @@ func (g *group) live() int {
 // end stops a member that has no calls. The caller holds mu.
 func (g *group) end(m *member) {
 	g.remove(m)
-	go func() {
+	g.busy.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), g.cfg.StopLimit)
 		defer cancel()
 		if err := m.replica.Stop(ctx); err != nil {
@@ -143,7 +144,7 @@ func (g *group) end(m *member) {
 			return
 		}
 		g.cfg.Log.InfoContext(ctx, "worker stopped", "label", g.label, "pid", m.replica.Handle().PID)
-	}()
+	})
 }
 
 // remove takes a member out, and tells whether it was in. The caller holds mu.
