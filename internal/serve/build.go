@@ -171,7 +171,10 @@ func (b *builder) died(ctx context.Context, err error, stderr string, memory int
 		}
 		return ctx.Err()
 	}
-	if slices.ContainsFunc(wantsMemory, func(words string) bool { return strings.Contains(stderr, words) }) {
+	// Below what every import takes, whatever it died of was the lack of memory: the
+	// runtimes have many last words, and some crash without any.
+	starved := memory > 0 && memory < importBase
+	if starved || slices.ContainsFunc(wantsMemory, func(words string) bool { return strings.Contains(stderr, words) }) {
 		return stoa.Wrap(stoa.TooLarge, errors.New(stderr), "the import needs more memory than it may have (%d MiB): the file claims more than it should, or the limit is too low (limits.memory of stoa.yaml, or the server's)", memory>>20)
 	}
 	signal, ended := endSignal(err)
