@@ -132,6 +132,7 @@ func TestPublishingAProgram(t *testing.T) {
 	write("node_modules/x/index.js", "// made by npm")
 	b := open(t, s.URL())
 	b.allow("status of 400")
+	b.allow("/manifest") // a check of the form may come just after it was published
 	b.signIn(s)
 	b.visit("/publish")
 	b.drop("#drop", dir)
@@ -166,6 +167,7 @@ func TestPublishingAProgramAsItsManifestSays(t *testing.T) {
 	s := start(t)
 	servetest.Sandboxed(t)
 	b := open(t, s.URL())
+	b.allow("/manifest") // as above
 	b.signIn(s)
 	b.visit("/publish")
 	b.drop("#drop", "testdata/greeter")
