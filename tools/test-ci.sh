@@ -57,7 +57,7 @@ noskips() {
   out=$(mktemp)
   export STOA_REGISTRIES=1
   go test -timeout 20m -v $(go list ./... | grep -v /test/code) >"$out" 2>&1 &&
-    go test -timeout 20m -v ./test/code -storm 60s >>"$out" 2>&1 || { grep -E -A20 '^ *--- FAIL|^FAIL|^panic' "$out"; rm "$out"; return 1; }
+    go test -timeout 20m -v ./test/code -storm 60s >>"$out" 2>&1 || { grep -E -B25 -A5 '^ *--- FAIL|^panic' "$out"; rm "$out"; return 1; }
   [ "${STOA_CI:-}" = 1 ] || { rm "$out"; return 0; }
   sed -nE 's/^ *--- SKIP: ([A-Za-z0-9_]+).*/\1/p' "$out" | sort -u | while read -r name; do
     grep -rq "\`$name\`.*skipped" docs/acceptance || { echo "$name was skipped, and docs/acceptance does not say why"; exit 1; }
