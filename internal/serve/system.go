@@ -310,7 +310,10 @@ func (s *System) writeRecord() error {
 	path := filepath.Join(s.cfg.Data, RecordFile)
 	b, err := json.Marshal(Record{URL: s.URL(), PID: os.Getpid(), Build: s.cfg.Build})
 	if err == nil {
-		err = os.WriteFile(path, b, 0o600)
+		// Whoever reads it sees all of it, or none.
+		if err = os.WriteFile(path+".new", b, 0o600); err == nil {
+			err = os.Rename(path+".new", path)
+		}
 	}
 	s.record = path
 	if err != nil {
