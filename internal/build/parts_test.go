@@ -110,11 +110,11 @@ func TestParseHosts(t *testing.T) {
 		in   string
 		want []string
 	}{
-		{"https://pypi.org/simple", []string{"pypi.org:443"}},
-		{"https://proxy.golang.org,direct", []string{"proxy.golang.org:443"}},
+		{"https://packages.example/simple", []string{"packages.example:443"}},
+		{"https://modules.example,direct", []string{"modules.example:443"}},
 		{"https://a.example|https://b.example:8443/x,off", []string{"a.example:443", "b.example:8443"}},
 		{"http://user:pw@Mirror.Corp/simple/", []string{"mirror.corp:80"}},
-		{"sum.golang.org", []string{"sum.golang.org"}},
+		{"sums.example", []string{"sums.example"}},
 		{"registry.example:4873 x\nregistry.example:4873", []string{"registry.example:4873", "x"}},
 		{"'https://a.example' \"http://[::1]:8080/\"", []string{"a.example:443", "[::1]:8080"}},
 		{"/opt/wheels file:///opt/wheels ./x --flag git+ssh://x.example *.example key=value", nil},

@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"io"
 	"maps"
 	"net/http"
@@ -14,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stoa-project/stoa/internal/build"
 	"github.com/stoa-project/stoa/internal/format/layer"
@@ -30,14 +28,13 @@ type real struct {
 	changed  string
 	deps     string // a file of the dependency layer
 	app      string // a file of the app layer
-	host     string // that was spoken to
 }
 
 var reals = []real{
 	{
 		"python",
 		map[string]string{"src/hello.py": "import six\ndef apply(input):\n    return six.text_type(input)\n", "requirements.txt": "six==1.16.0\n"},
-		"src/hello.py", "import six\ndef apply(input):\n    return 'other'\n", "six.py", "src/hello.py", "pypi.org",
+		"src/hello.py", "import six\ndef apply(input):\n    return 'other'\n", "six.py", "src/hello.py",
 	},
 	{
 		"javascript",
@@ -45,7 +42,7 @@ var reals = []real{
 			"src/hello.js": "const n = require('is-number'); exports.apply = x => n(x);\n",
 			"package.json": `{"name": "hello", "version": "1.0.0", "dependencies": {"is-number": "7.0.0"}}`,
 		},
-		"src/hello.js", "exports.apply = x => 'other';\n", "node_modules/is-number/index.js", "src/hello.js", "registry.npmjs.org",
+		"src/hello.js", "exports.apply = x => 'other';\n", "node_modules/is-number/index.js", "src/hello.js",
 	},
 	{
 		"go",
@@ -56,27 +53,16 @@ var reals = []real{
 				"github.com/google/uuid v1.6.0/go.mod h1:TIyPZe4MgqvfeYDBFedMoGGpEw/LqOeaOT+nhxU+yHo=\n",
 		},
 		"hello.go", "package hello\n\nimport _ \"github.com/google/uuid\"\n\nfunc Apply(s string) (string, error) { return s, nil }\n",
-		"mod/github.com/google/uuid@v1.6.0/uuid.go", "stoa-program", "proxy.golang.org",
+		"mod/github.com/google/uuid@v1.6.0/uuid.go", "stoa-program",
 	},
 }
 
-// needRegistry skips where a registry cannot be reached.
-func needRegistry(t *testing.T, host string) {
+// needRegistry skips what fetches packages, unless it is asked for.
+func needRegistry(t *testing.T) {
 	t.Helper()
 	if os.Getenv("STOA_REGISTRIES") == "" {
-		t.Skip("SKIPPED: this fetches from " + host + ", which make test-registries does")
+		t.Skip("SKIPPED: this fetches packages, which make test-registries does")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodHead, "https://"+host+"/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Skipf("SKIPPED: %s cannot be reached: %v", host, err)
-	}
-	res.Body.Close()
 }
 
 // realJob is what a server does with a pushed folder.
@@ -108,7 +94,7 @@ func realJob(t *testing.T, language string, files map[string]string) build.Job {
 func TestRealPackages(t *testing.T) {
 	for _, c := range reals {
 		t.Run(c.language, func(t *testing.T) {
-			needRegistry(t, c.host)
+			needRegistry(t)
 			b := open(t, sandbox.On, build.Config{Env: os.Environ()})
 			j := realJob(t, c.language, c.files)
 			first := b.build(j)
@@ -118,8 +104,8 @@ func TestRealPackages(t *testing.T) {
 			if _, ok := content(t, j, build.AppLayer)[c.app]; !ok {
 				t.Errorf("the app layer lacks %s:\n%s", c.app, first.Report.Log)
 			}
-			if !strings.Contains(strings.Join(first.Report.Hosts, " "), c.host) {
-				t.Errorf("it spoke to %v, not to %s", first.Report.Hosts, c.host)
+			if len(first.Report.Hosts) == 0 {
+				t.Error("it spoke to nobody")
 			}
 			files := maps.Clone(c.files)
 			files[c.code] = c.changed
@@ -137,37 +123,37 @@ func TestRealFailuresNameTheLine(t *testing.T) {
 	for _, c := range []struct {
 		language string
 		files    map[string]string
-		host     string // that is needed
+		fetches  bool
 		want     []string
 	}{
 		{
 			"python",
 			map[string]string{"src/hello.py": "import sys\n\ndef apply(input):\n    return )\n"},
-			"",
+			false,
 			[]string{`in its step "build", at src/hello.py:4`},
 		},
 		{
 			"javascript",
 			map[string]string{"src/hello.js": "exports.apply = x => x;\nconst = 3;\n"},
-			"",
+			false,
 			[]string{`in its step "build", at src/hello.js:2`},
 		},
 		{
 			"python",
 			map[string]string{"src/hello.py": "def apply(input): return 1\n", "requirements.txt": "six==1.16.0\nsix==99.0.0-no\n"},
-			"pypi.org",
+			true,
 			[]string{`in its step "dependencies"`, "requirements.txt"},
 		},
 		{
 			"python",
 			map[string]string{"src/hello.py": "def apply(input): return 1\n", "requirements.txt": "no-such-package-of-stoas-tests==1.0\n"},
-			"pypi.org",
+			true,
 			[]string{`in its step "dependencies"`, "no-such-package-of-stoas-tests"},
 		},
 	} {
 		t.Run(c.language, func(t *testing.T) {
-			if c.host != "" {
-				needRegistry(t, c.host)
+			if c.fetches {
+				needRegistry(t)
 			}
 			b := open(t, sandbox.On, build.Config{Env: os.Environ()})
 			got := b.fails(realJob(t, c.language, c.files))

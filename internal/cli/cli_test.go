@@ -123,7 +123,7 @@ func addCode(s *doortest.System) {
 		"models":[{"name":"net","file":"net.onnx","from":"demo/net","sha256":"` + strings.Repeat("0", 64) + `"}]},
 		"schema":{"input":{"type":"string","maxLength":20}},"limits":{"timeout":"30s","memory":"1GiB","body":"1MiB"},"replicas":{"min":1,"idle":"10m"}}`)
 	v.Report = []byte(`{"language":"python","framework":"Python","runtime":"Python 3.11.7","protocol":"frames","command":["python3","runner.py"],
-		"cached":true,"seconds":1.25,"hosts":["pypi.org"],"log":"pip install\nred \u001b[31m\n","programs":["python3"],"deps_bytes":11534336,"app_bytes":7168,
+		"cached":true,"seconds":1.25,"hosts":["packages.example"],"log":"pip install\nred \u001b[31m\n","programs":["python3"],"deps_bytes":11534336,"app_bytes":7168,
 		"check":{"sample":"text","run_seconds":0.0035,"answer":"hello\nWorld\u001b[31m"}}`)
 	s.Add("demo/newcode/1.0.0", true, nil).Kind = manifest.KindCode // of a server that reports otherwise
 }

@@ -32,7 +32,7 @@ dependencies from the hosts that pip, npm and go are configured for here, unless
 --build-host names others; code reaches no host that no --code-host names.`,
 		Example: `  stoa serve
   stoa serve --data ./.stoa --listen 127.0.0.1:8080
-  stoa serve --sandbox strict --build-host pypi.org --build-host files.pythonhosted.org
+  stoa serve --sandbox strict --build-host packages.example --build-host files.example
   stoa serve --code-host api.example.com:443        # what code may reach that asks for it
   stoa serve --keyless 'demo/*' --keyless ada/net   # what needs no key
   stoa serve --keyless none                         # nothing`,

@@ -46,7 +46,7 @@ func newCodeServer(t *testing.T, logs book) (*doortest.System, *httptest.Server)
 }
 
 const buildReport = `{"language":"python","framework":"Python","runtime":"Python 3.11.7","protocol":"frames","command":["python3","-s","/opt/lang/runner.py"],
-	"cached":true,"seconds":2.5,"hosts":["pypi.org"],"log":"pip install <b>\n\u001b[31mred","programs":["python3"],"deps_bytes":2097152,"app_bytes":10240,
+	"cached":true,"seconds":2.5,"hosts":["packages.example"],"log":"pip install <b>\n\u001b[31mred","programs":["python3"],"deps_bytes":2097152,"app_bytes":10240,
 	"check":{"sample":"text","run_seconds":0.0084,"answer":"hello"}}`
 
 // addCode publishes a program.
@@ -72,7 +72,7 @@ func TestThePageTellsWhatAProgramIs(t *testing.T) {
 		"Answered its sample in 8.4 ms", "Any text, JSON or bytes", `data-kind="any"`, `value="json" checked`, "&#34;who&#34;: [\n",
 	}
 	private := []string{
-		"pip install &lt;b&gt;\n·[31mred", "2.5 s", "taken from an earlier build", "program 10.0 KiB", "dependencies 2.0 MiB", "pypi.org",
+		"pip install &lt;b&gt;\n·[31mred", "2.5 s", "taken from an earlier build", "program 10.0 KiB", "dependencies 2.0 MiB", "packages.example",
 		"&lt;i&gt;secretly&lt;/i&gt;·[1m·", `<time datetime="2026-01-02T03:04:05.000Z">`, "req-7", `class="entry stderr"`,
 		`data-logs="/v1/algorithms/demo/hello/logs"`, "data-printed",
 	}
